@@ -1,0 +1,85 @@
+"""Every error a user can meet: what happened, where, and how to fix it.
+
+    SalusError
+    ├── SourceError        1xx  ways in and fetching
+    ├── OutletError        15x  ways out
+    ├── TimelineError      2xx  units, timeline, quality
+    ├── ModelError         3xx  the trajectory model
+    ├── TaskError          4xx  cohorts and tasks
+    ├── EvidenceError      45x  findings
+    └── RunError           5xx  commands and jobs
+
+A code is never reused. Messages hold counts, file names and codes, never a patient's values or ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SalusError(Exception):
+    """What went wrong, where, and how to fix it."""
+
+    code = "SAL-000"
+
+    def __init__(self, what: str, *, where: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.what}\n  where: {self.where}\n  fix:   {self.fix}"
+
+
+class SourceError(SalusError):
+    """A way in could not be read."""
+
+    code = "SAL-100"
+
+
+class OutletError(SalusError):
+    """A timeline could not be written in another form."""
+
+    code = "SAL-150"
+
+
+class TimelineError(SalusError):
+    """A timeline folder is missing, incomplete or not valid."""
+
+    code = "SAL-200"
+
+
+class ModelError(SalusError):
+    """A model could not be trained, read or used."""
+
+    code = "SAL-300"
+
+
+class TaskError(SalusError):
+    """A task cannot be read or has no answer on these data."""
+
+    code = "SAL-400"
+
+
+class EvidenceError(SalusError):
+    """A finding cannot be computed."""
+
+    code = "SAL-450"
+
+
+class RunError(SalusError):
+    """A command or job could not run."""
+
+    code = "SAL-500"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest the closest valid name: `` (did you mean 'x'?)`` or the empty string.
+
+    >>> nearest("subjct", ["subject", "time"])
+    " (did you mean 'subject'?)"
+    """
+    found = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean '{found[0]}'?)" if found else ""
