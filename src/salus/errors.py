@@ -75,6 +75,42 @@ class RunError(SalusError):
     code = "SAL-500"
 
 
+class DiskFull(RunError):
+    """There is no room left where something had to be written."""
+
+    code = "SAL-501"
+
+
+class UsageProblem(RunError):
+    """A command was typed wrongly: an unknown option, a missing or bad argument."""
+
+    code = "SAL-502"
+
+
+class UnknownCommand(UsageProblem):
+    """There is no such command."""
+
+    code = "SAL-503"
+
+
+class FileTrouble(RunError):
+    """A file or folder could not be read or written."""
+
+    code = "SAL-504"
+
+
+class OutOfMemory(RunError):
+    """The machine ran out of memory."""
+
+    code = "SAL-505"
+
+
+class Unexpected(RunError):
+    """Something that Salus has no better word for: a bug to report."""
+
+    code = "SAL-599"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the closest valid name: `` (did you mean 'x'?)`` or the empty string.
 

@@ -1,0 +1,127 @@
+"""What you type: one small file per command, loaded only when that command is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from salus import __version__
+from salus.cli import console
+from salus.errors import UnknownCommand, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command lives, what it does in one line, and one line that shows its use."""
+
+    module: str
+    function: str
+    help: str
+    group: str
+    example: str
+
+
+GROUPS = ("Start here", "The road, step by step", "Ways out")
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "salus.cli.demo",
+        "demo",
+        "Walk the whole road on real records and show the results",
+        "Start here",
+        "salus demo cohort --to build/demo/cohort",
+    ),
+    "fetch": Command(
+        "salus.cli.fetch",
+        "fetch",
+        "Get the real records of an example (cohort, icu2012)",
+        "Start here",
+        "salus fetch cohort --to build/data/cohort",
+    ),
+    "ingest": Command(
+        "salus.cli.ingest",
+        "ingest",
+        "Read a source's files into a timeline, with balanced books",
+        "The road, step by step",
+        "salus ingest examples/cohort/source.yaml --input build/data/cohort --to build/timeline",
+    ),
+    "quality": Command(
+        "salus.cli.quality",
+        "quality",
+        "Report what is odd in a timeline: ranges, order, twins, units",
+        "The road, step by step",
+        "salus quality build/timeline",
+    ),
+    "train": Command(
+        "salus.cli.train",
+        "train",
+        "Learn to generate patients from a timeline",
+        "The road, step by step",
+        "salus train build/timeline --to build/model --minutes 5",
+    ),
+    "generate": Command(
+        "salus.cli.generate",
+        "generate",
+        "Draw synthetic patients from a model",
+        "The road, step by step",
+        "salus generate build/model --patients 1000 --to build/synthetic",
+    ),
+    "forecast": Command(
+        "salus.cli.forecast",
+        "forecast",
+        "Give each patient's risk, with its interval, from sampled futures",
+        "The road, step by step",
+        "salus forecast build/model build/timeline --task examples/cohort/task.yaml --to risks.parquet",
+    ),
+    "export": Command(
+        "salus.cli.export",
+        "export",
+        "Write a timeline as the CSV files a source came in",
+        "Ways out",
+        "salus export build/synthetic --like examples/cohort/source.yaml --to build/csv",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 could not be done, 2 typed wrongly, 130 stopped."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(console.guard(lambda: _dispatch(given)))
+
+
+def _dispatch(given: list[str]) -> int:
+    name = given[0] if given else "--help"
+    if name in ("--help", "-h", "help"):
+        print(overview())
+        return 0
+    if name == "--version":
+        print(f"salus {__version__}")
+        return 0
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UnknownCommand(
+            f"there is no command {name!r}{nearest(name, COMMANDS)}",
+            where="salus " + name,
+            fix="salus --help lists the commands",
+        )
+    function = getattr(import_module(command.module), command.function)
+    return console.run_command(
+        function, name, given[1:], help_text=f"{command.help}.", example=command.example
+    )
+
+
+def overview() -> str:
+    """Give the help screen: every command with its one line, inside 80 columns and 24 rows."""
+    lines = [
+        "Salus reads patients' timelines, learns to generate them, and shows the",
+        "evidence for every number.",
+        "",
+        "Usage: salus COMMAND [OPTIONS]      salus COMMAND --help shows an example",
+    ]
+    for group in GROUPS:
+        members = [(name, command) for name, command in COMMANDS.items() if command.group == group]
+        if members:
+            lines += ["", group, *(f"  {name:<9} {command.help}" for name, command in members)]
+    return "\n".join([*lines, "", "Every command takes --json. salus --version prints the version."])
