@@ -1,0 +1,1 @@
+"""Ways in: a source's rows become events, or rejections that say why."""

@@ -1,0 +1,1 @@
+"""The jobs, step by step: ingest, train, generate, forecast, report, demo."""
