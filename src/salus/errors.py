@@ -119,3 +119,87 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     found = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+class SourceFileError(SourceError):
+    """A source.yaml is missing or is not YAML."""
+
+    code = "SAL-101"
+
+
+class SourceKeyError(SourceError):
+    """A source.yaml holds a key that means nothing."""
+
+    code = "SAL-102"
+
+
+class SourceValueError(SourceError):
+    """A source.yaml says something that cannot be so."""
+
+    code = "SAL-103"
+
+
+class InputMissing(SourceError):
+    """The folder or a file to read is not there."""
+
+    code = "SAL-104"
+
+
+class InputUnreadable(SourceError):
+    """A file is cut short, is not UTF-8 or is not a table."""
+
+    code = "SAL-105"
+
+
+class ColumnMissing(SourceError):
+    """A file lacks a column that the source.yaml names."""
+
+    code = "SAL-106"
+
+
+class InputEmpty(SourceError):
+    """There is nothing to read, or nothing of it was kept."""
+
+    code = "SAL-107"
+
+
+class BooksUnbalanced(SourceError):
+    """Rows read are not rows kept plus rows rejected."""
+
+    code = "SAL-108"
+
+
+class FetchFailed(SourceError):
+    """Example data could not be fetched."""
+
+    code = "SAL-110"
+
+
+class ChecksumWrong(SourceError):
+    """A fetched file is not what its publisher says it is."""
+
+    code = "SAL-111"
+
+
+class TimelineMissing(TimelineError):
+    """A folder is not a timeline, or part of it is not there."""
+
+    code = "SAL-201"
+
+
+class TimelineBroken(TimelineError):
+    """A timeline's files contradict each other or the MEDS schema."""
+
+    code = "SAL-202"
+
+
+class TimelineNotWritten(TimelineError):
+    """A timeline could not be written; nothing half-written is left."""
+
+    code = "SAL-203"
+
+
+class UnitUnknown(TimelineError):
+    """A unit is not known, or does not convert to the one wanted."""
+
+    code = "SAL-204"
