@@ -72,7 +72,9 @@ class Grain(StrEnum):
     @property
     def step(self) -> timedelta:
         """The shortest time between two moments the source can tell apart."""
-        return {"day": timedelta(days=1), "minute": timedelta(minutes=1), "second": timedelta(seconds=1)}[self.value]
+        return {"day": timedelta(days=1), "minute": timedelta(minutes=1), "second": timedelta(seconds=1)}[
+            self.value
+        ]
 
 
 class Use(StrEnum):
