@@ -1,0 +1,132 @@
+"""Stages of a long job that remember what they did, so that a job that was stopped goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import salus
+
+PACKAGE = Path(salus.__file__).parent
+MARKERS = ".stages"
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage: what it leaves behind, which of our folders it runs, and the settings that change its result."""
+
+    name: str
+    output: Path
+    code: tuple[str, ...]
+    settings: dict[str, Json]
+    inputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a finished stage said and cost. ``reused``: it was finished by an earlier run."""
+
+    name: str
+    digest: str
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    result: Json
+    reused: bool = False
+
+
+def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Done | None) -> Done:
+    """Do ``work`` unless a marker in ``folder`` shows that the very same work is finished and its output is there."""
+    digest = stage_digest(stage, after)
+    found = read_marker(folder, stage.name)
+    if found and found.digest == digest and stage.output.exists():
+        return found
+    start, cpu_start = time.monotonic(), cpu_seconds()
+    result = work()
+    done = Done(
+        name=stage.name,
+        digest=digest,
+        seconds=time.monotonic() - start,
+        cpu_seconds=cpu_seconds() - cpu_start,
+        peak_bytes=peak_bytes(),
+        result=result,
+    )
+    _write_marker(folder, done)
+    return done
+
+
+def stage_digest(stage: Stage, after: Done | None) -> str:
+    """Digest everything that decides a stage's result: code, settings, input files and the stage before."""
+    parts = {
+        "name": stage.name,
+        "version": salus.__version__,
+        "code": files_digest(_code_files(stage.code), PACKAGE),
+        "settings": stage.settings,
+        "inputs": [files_digest(_files(path), path) for path in stage.inputs],
+        "after": after.digest if after else "",
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def files_digest(files: Iterable[Path], root: Path) -> str:
+    """Digest names (below ``root``) and bytes of ``files``."""
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        name = file.relative_to(root).as_posix() if file != root else file.name
+        with file.open("rb") as stream:
+            whole.update(f"{name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}\0".encode())
+    return whole.hexdigest()
+
+
+def read_marker(folder: Path, name: str) -> Done | None:
+    """Read the marker of stage ``name``; None when it is absent, cut short or of another form."""
+    try:
+        found = json.loads((folder / MARKERS / f"{name}.json").read_text())
+        return Done(**{**found, "reused": True})
+    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        return None
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of the children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def peak_bytes() -> int:
+    """Most memory that this process and its largest child ever held at once."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return int((own + children) * unit)
+
+
+def _write_marker(folder: Path, done: Done) -> None:
+    # Written beside and renamed, so that a marker is either whole or absent.
+    place = folder / MARKERS
+    place.mkdir(parents=True, exist_ok=True)
+    unfinished = place / f"{done.name}.json.part"
+    unfinished.write_text(json.dumps({key: item for key, item in asdict(done).items() if key != "reused"}))
+    unfinished.replace(place / f"{done.name}.json")
+
+
+def _code_files(folders: tuple[str, ...]) -> list[Path]:
+    return [
+        file for name in folders for file in _files(PACKAGE / name) if file.suffix in (".py", ".html", ".css")
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
