@@ -105,6 +105,24 @@ class OutOfMemory(RunError):
     code = "SAL-505"
 
 
+class OccupiedFolder(RunError):
+    """The output folder already holds something that this command did not make."""
+
+    code = "SAL-506"
+
+
+class NoRecords(RunError):
+    """The records that a demo needs are neither here nor fetchable."""
+
+    code = "SAL-507"
+
+
+class NoReport(RunError):
+    """A finished demo was expected in this folder and is not there."""
+
+    code = "SAL-508"
+
+
 class Unexpected(RunError):
     """Something that Salus has no better word for: a bug to report."""
 

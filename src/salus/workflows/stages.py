@@ -1,4 +1,4 @@
-"""Stages of a long job that remember what they did, so that a job that was stopped goes on where it stopped."""
+"""Stages of a long job that remember what they did: a job that was stopped goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -14,16 +15,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 import salus
+from salus.errors import OccupiedFolder
 
 PACKAGE = Path(salus.__file__).parent
 MARKERS = ".stages"
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage: what it leaves behind, which of our folders it runs, and the settings that change its result."""
+    """One stage: what it leaves behind, which of our folders it runs, and which settings change its result."""
 
     name: str
     output: Path
@@ -46,11 +48,12 @@ class Done:
 
 
 def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Done | None) -> Done:
-    """Do ``work`` unless a marker in ``folder`` shows that the very same work is finished and its output is there."""
+    """Do ``work`` unless ``folder`` remembers that the very same work is finished and its output is there."""
     digest = stage_digest(stage, after)
     found = read_marker(folder, stage.name)
     if found and found.digest == digest and stage.output.exists():
         return found
+    _begin(folder, stage, digest)
     start, cpu_start = time.monotonic(), cpu_seconds()
     result = work()
     done = Done(
@@ -61,7 +64,7 @@ def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Do
         peak_bytes=peak_bytes(),
         result=result,
     )
-    _write_marker(folder, done)
+    _write_whole(folder / MARKERS / f"{stage.name}.json", json.dumps(_as_json(done)))
     return done
 
 
@@ -111,13 +114,31 @@ def peak_bytes() -> int:
     return int((own + children) * unit)
 
 
-def _write_marker(folder: Path, done: Done) -> None:
+def _begin(folder: Path, stage: Stage, digest: str) -> None:
+    """Clear what other work left at this stage's place; keep half of the same work, which can go on."""
+    note = folder / MARKERS / f"{stage.name}.begun"
+    begun = note.read_text() if note.exists() else None
+    if stage.output.exists() and begun is None:
+        raise OccupiedFolder(
+            f"{stage.output.name} is already there and was not made by this command",
+            where=str(stage.output),
+            fix="give another folder with --to, or move that one away",
+        )
+    if stage.output.exists() and begun != digest:
+        shutil.rmtree(stage.output) if stage.output.is_dir() else stage.output.unlink()
+    _write_whole(note, digest)
+
+
+def _as_json(done: Done) -> dict[str, Json]:
+    return {key: item for key, item in asdict(done).items() if key != "reused"}
+
+
+def _write_whole(path: Path, text: str) -> None:
     # Written beside and renamed, so that a marker is either whole or absent.
-    place = folder / MARKERS
-    place.mkdir(parents=True, exist_ok=True)
-    unfinished = place / f"{done.name}.json.part"
-    unfinished.write_text(json.dumps({key: item for key, item in asdict(done).items() if key != "reused"}))
-    unfinished.replace(place / f"{done.name}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(text)
+    unfinished.replace(path)
 
 
 def _code_files(folders: tuple[str, ...]) -> list[Path]:
