@@ -25,7 +25,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage: what it leaves behind, which of our folders it runs, and which settings change its result."""
+    """One stage: what it leaves behind, which of our folders it runs, which settings change its result."""
 
     name: str
     output: Path
