@@ -22,7 +22,7 @@ SMALLEST_GROUP = 5  # fewer patients than this are not counted aloud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """All measures of one timeline; counts about fewer than five patients are null and marked ``withheld``."""
+    """All measures of one timeline; counts about fewer than five patients are null and ``withheld``."""
 
     patients: int
     rows: int

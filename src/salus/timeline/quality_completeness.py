@@ -21,7 +21,7 @@ def has_value() -> pl.Expr:
 
 
 def per_code(events: pl.DataFrame) -> pl.DataFrame:
-    """Count rows, patients, their share of all patients, and rows without the value their code usually has."""
+    """Count rows, patients, their share of all patients, and rows without the value that is usual."""
     everyone = events["subject_id"].n_unique()
     return (
         events.group_by("code")
@@ -100,16 +100,20 @@ def per_period(events: pl.DataFrame, codes: pl.DataFrame, time_zero: datetime | 
 
 
 def _count_periods(plain: pl.DataFrame, name: str) -> pl.DataFrame:
-    low = plain["start"].quantile(0.01, interpolation="nearest")
-    high = plain["start"].quantile(0.99, interpolation="nearest")
+    low = int(plain["start"].quantile(0.01, interpolation="nearest") or 0)
+    high = int(plain["start"].quantile(0.99, interpolation="nearest") or 0)
     return (
-        plain.with_columns(pl.col("start").clip(low, high))
+        plain.with_columns(
+            (~pl.col("start").is_between(low, high)).alias("open"), pl.col("start").clip(low, high)
+        )
         .group_by("start")
-        .agg(pl.len().alias("rows"), pl.col("subject_id").n_unique().alias("patients"))
+        .agg(
+            pl.len().alias("rows"),
+            pl.col("subject_id").n_unique().alias("patients"),
+            pl.col("open").any(),
+        )
         .with_columns(
-            (pl.col("rows") / pl.col("patients")).alias("rows_per_patient"),
-            pl.col("start").is_in([low, high]).alias("open"),
-            pl.lit(name).alias("period"),
+            (pl.col("rows") / pl.col("patients")).alias("rows_per_patient"), pl.lit(name).alias("period")
         )
         .sort("start")
     )

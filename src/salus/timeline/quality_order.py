@@ -23,7 +23,11 @@ def time_order(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
 
 def _count(dated: pl.DataFrame, codes: pl.DataFrame, name: str, role: str, wrong: pl.Expr) -> pl.DataFrame:
     marks = codes.filter(pl.col("role") == role)["code"].to_list()
-    bound = dated.filter(pl.col("code").is_in(marks)).group_by("subject_id").agg(pl.col("time").min().alias("bound"))
+    bound = (
+        dated.filter(pl.col("code").is_in(marks))
+        .group_by("subject_id")
+        .agg(pl.col("time").min().alias("bound"))
+    )
     found = dated.filter(~pl.col("code").is_in(marks)).join(bound, on="subject_id").filter(wrong)
     return pl.DataFrame(
         {

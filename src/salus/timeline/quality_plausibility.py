@@ -14,7 +14,8 @@ def value_spread(events: pl.DataFrame) -> pl.DataFrame:
     """Describe each code's values by quantiles and the number of distinct values."""
     measured = events.filter(pl.col("numeric_value").is_not_null())
     spread = [
-        pl.col("numeric_value").quantile(at, interpolation="nearest").alias(name) for name, at in QUANTILES.items()
+        pl.col("numeric_value").quantile(at, interpolation="nearest").alias(name)
+        for name, at in QUANTILES.items()
     ]
     return (
         measured.group_by("code")
@@ -57,7 +58,10 @@ def unit_conflicts(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.len().alias("rows"), pl.col("subject_id").n_unique().alias("patients"))
         .join(declared, on="code", how="left")
         .with_columns(pl.len().over("code").alias("units"))
-        .filter((pl.col("units") > 1) | (pl.col("declared").is_not_null() & pl.col("unit").ne_missing(pl.col("declared"))))
+        .filter(
+            (pl.col("units") > 1)
+            | (pl.col("declared").is_not_null() & pl.col("unit").ne_missing(pl.col("declared")))
+        )
         .select("code", "unit", "declared", "rows", "patients")
         .sort("code", "unit")
     )
@@ -82,7 +86,9 @@ def twin_codes(events: pl.DataFrame) -> pl.DataFrame:
     suspected = set(suspects["code"].to_list()) | set(suspects["twin"].to_list())
     return (
         _compare(single.filter(pl.col("code").is_in(suspected)))
-        .filter((pl.col("share") >= TWIN_SHARE) & (pl.col("moments") >= TWIN_MOMENTS) & (pl.col("distinct") > 1))
+        .filter(
+            (pl.col("share") >= TWIN_SHARE) & (pl.col("moments") >= TWIN_MOMENTS) & (pl.col("distinct") > 1)
+        )
         .drop("distinct")
         .sort("code", "twin")
     )

@@ -1,0 +1,1 @@
+"""Pages that a person reads: one offline file each, with templates, one style and drawn pictures."""

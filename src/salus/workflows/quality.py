@@ -1,0 +1,91 @@
+"""Measure a timeline's quality and write it down: quality.json for programs, quality.html for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from salus.progress import QUIET, Progress
+from salus.timeline.quality import SMALLEST_GROUP, Quality, measure_quality
+from salus.timeline.settings import TimelineSettings
+from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
+from salus.workflows.pages.quality_page import checks, quality_page
+from salus.workflows.pages.render import Page
+
+JSON_FILE, PAGE_FILE = "quality.json", "quality.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityReport:
+    """Where the report lies, and its sentences that ask a person to look."""
+
+    json: Path
+    page: Path
+    patients: int
+    rows: int
+    to_look_at: tuple[str, ...]
+
+
+def quality(
+    timeline: Path, to: Path | None = None, *, made: datetime | None = None, progress: Progress = QUIET
+) -> QualityReport:
+    """Write quality.json and quality.html for ``timeline`` into ``to`` (or the timeline's folder)."""
+    folder = to or timeline
+    with progress.step("Checking quality", total=3, unit="parts") as step:
+        settings, digest = read_settings(timeline), timeline_digest(timeline)
+        events, codes = read_timeline(timeline), read_codes(timeline)
+        step.advance()
+        measured = measure_quality(events, codes, time_zero=settings.time_zero)
+        step.advance()
+        page = _page(measured, settings, digest, made or datetime.now(UTC))
+        folder.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(as_json(measured, settings, page), indent=1, ensure_ascii=False)
+        (folder / JSON_FILE).write_text(content + "\n", encoding="utf-8")
+        html = quality_page(measured, page, assumed_known_time=settings.assumed_known_time)
+        (folder / PAGE_FILE).write_text(html, encoding="utf-8")
+        step.advance()
+    found = tuple(check.text for check in checks(measured, settings.assumed_known_time) if check.look)
+    return QualityReport(
+        json=folder / JSON_FILE,
+        page=folder / PAGE_FILE,
+        patients=measured.patients,
+        rows=measured.rows,
+        to_look_at=found,
+    )
+
+
+def _page(measured: Quality, settings: TimelineSettings, digest: str, made: datetime) -> Page:
+    mark = "SYNTHETIC patients, made by a model. " if settings.synthetic else ""
+    name = f" of {settings.name}" if settings.name else ""
+    lead = f"{mark}{measured.rows:,} rows of {measured.patients:,} patients in {measured.codes.height} codes."
+    return Page(title=f"Quality{name}", lead=lead, made=made, digest=digest)
+
+
+def as_json(measured: Quality, settings: TimelineSettings, page: Page) -> dict[str, object]:
+    """The measures as plain JSON values; withheld counts are null, their rows marked."""
+    head: dict[str, object] = {
+        "made": page.made.isoformat(),
+        "digest": page.digest,
+        "seed": None,
+        "synthetic": settings.synthetic,
+        "withheld_below_patients": SMALLEST_GROUP,
+        "assumed_known_time": settings.assumed_known_time,
+        "checks": [
+            {"look": check.look, "text": check.text}
+            for check in checks(measured, settings.assumed_known_time)
+        ],
+    }
+    return head | {field.name: _plain(getattr(measured, field.name)) for field in fields(measured)}
+
+
+def _plain(part: object) -> object:
+    if isinstance(part, pl.DataFrame):
+        return [{name: _plain(value) for name, value in row.items()} for row in part.to_dicts()]
+    if isinstance(part, float):
+        return round(part, 6) if math.isfinite(part) else None
+    return part
