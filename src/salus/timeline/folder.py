@@ -1,0 +1,47 @@
+"""Write a whole folder or nothing: what is half-written is never seen under its final name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from salus.errors import TimelineNotWritten
+
+
+@contextmanager
+def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
+    """Give a fresh folder beside ``folder`` that takes its place when the block ends well.
+
+    ``mark`` is a file inside that shows what may be replaced: a folder with other content is refused, not wiped.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / mark).exists())):
+        raise TimelineNotWritten(
+            f"'{folder.name}' holds something else already",
+            where=str(folder),
+            fix="choose a new folder, or empty this one",
+        )
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        _take_place(partial, folder)
+    except OSError as error:
+        raise TimelineNotWritten(
+            f"the disk refused: {error.strerror or 'write failed'}",
+            where=str(folder),
+            fix="free some space or choose another disk",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(partial: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

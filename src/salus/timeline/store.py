@@ -1,0 +1,243 @@
+"""Read and write timelines: MEDS data sets on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import meds
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from salus import __version__
+from salus.errors import TimelineBroken, TimelineMissing, nearest
+from salus.timeline.columns import CODE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, SPLITS, fit_columns
+from salus.timeline.folder import whole_folder
+from salus.timeline.settings import TimelineSettings, settings_from_json
+
+EVENTS_A_SHARD = 500_000
+SETTINGS_FILE = meds.dataset_metadata_filepath
+BOOKS_FILE, REJECTED_FILE = "books.json", "rejected.parquet"
+
+
+def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
+    """Read all events, or those of one split; without ``split`` a column says which split each belongs to."""
+    if split is not None and split not in SPLITS:
+        raise TimelineMissing(
+            f"no split '{split}'{nearest(split, SPLITS)}",
+            where=str(folder),
+            fix=f"use one of: {', '.join(SPLITS)}",
+        )
+    _require(folder)
+    frames = []
+    for name in SPLITS if split is None else (split,):
+        shards = sorted((folder / meds.data_subdirectory / name).glob("*.parquet"))
+        frame = pl.concat([_read_shard(shard) for shard in shards] or [pl.DataFrame(schema=EVENT_COLUMNS)])
+        frames.append(frame.with_columns(split=pl.lit(name)) if split is None else frame)
+    return pl.concat(frames)
+
+
+def read_codes(folder: Path) -> pl.DataFrame:
+    """Read what is known of each code: description, role, unit, plausible range, decimals."""
+    _require(folder)
+    return fit_columns(_read_parquet(folder / meds.code_metadata_filepath), CODE_COLUMNS, what="codes")
+
+
+def read_splits(folder: Path) -> pl.DataFrame:
+    """Read which split each subject belongs to."""
+    _require(folder)
+    return _read_parquet(folder / meds.subject_splits_filepath)
+
+
+def read_rejected(folder: Path) -> pl.DataFrame:
+    """Read the rows that were refused: file, line, column, reason."""
+    return _read_parquet(folder / REJECTED_FILE)
+
+
+def read_settings(folder: Path) -> TimelineSettings:
+    """Read what the timeline says of itself."""
+    path = folder / SETTINGS_FILE
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise TimelineMissing(
+            f"'{folder.name}' is not a timeline: it has no {SETTINGS_FILE}",
+            where=str(folder),
+            fix="name a folder that `salus ingest` wrote, or run it again",
+        ) from error
+    except ValueError as error:
+        raise _broken("it is not JSON", path) from error
+    if not isinstance(content, dict):
+        raise _broken("it is not a JSON object", path)
+    return settings_from_json(content)
+
+
+def timeline_digest(folder: Path) -> str:
+    """One sha256 over the names and bytes of all data files and of the codes."""
+    _require(folder)
+    digest = hashlib.sha256()
+    for path in [
+        *sorted((folder / meds.data_subdirectory).rglob("*.parquet")),
+        folder / meds.code_metadata_filepath,
+    ]:
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def write_timeline(
+    folder: Path,
+    events: pl.DataFrame,
+    *,
+    codes: pl.DataFrame,
+    settings: TimelineSettings,
+    rejected: pl.DataFrame | None = None,
+) -> None:
+    """Write events (with a ``split`` column) as a MEDS data set; the folder appears whole or not at all.
+
+    ``rejected`` is the frame of refused rows; books, where there are any, are added with :func:`write_books`.
+    """
+    with whole_folder(folder, mark=SETTINGS_FILE) as partial:
+        write_into(partial, events, codes=codes, settings=settings, rejected=rejected)
+
+
+def write_into(
+    folder: Path,
+    events: pl.DataFrame,
+    *,
+    codes: pl.DataFrame,
+    settings: TimelineSettings,
+    rejected: pl.DataFrame | None = None,
+) -> None:
+    """Write all files of a timeline into an existing folder (see :func:`write_timeline`)."""
+    fitted = fit_columns(events, {**EVENT_COLUMNS, "split": pl.String()}, what="events")
+    codes = fit_columns(codes, CODE_COLUMNS, what="codes")
+    _check_codes(fitted, codes)
+    splits = fitted.select("subject_id", "split").unique().sort("subject_id")
+    _check_splits(splits)
+    (folder / "metadata").mkdir()
+    for name in SPLITS:
+        target = folder / meds.data_subdirectory / name
+        target.mkdir(parents=True)
+        for number, shard in enumerate(_shards(fitted.filter(pl.col("split") == name).drop("split"))):
+            _write_parquet(target / f"{number:04d}.parquet", shard, meds.DataSchema)
+    _write_parquet(folder / meds.code_metadata_filepath, codes, meds.CodeMetadataSchema)
+    _write_parquet(folder / meds.subject_splits_filepath, splits, meds.SubjectSplitSchema)
+    refused = pl.DataFrame(schema=REJECTED_COLUMNS) if rejected is None else rejected
+    pq.write_table(
+        fit_columns(refused, REJECTED_COLUMNS, what="rejections").to_arrow(), folder / REJECTED_FILE
+    )
+    _write_settings(folder / SETTINGS_FILE, settings)
+
+
+def _write_settings(path: Path, settings: TimelineSettings) -> None:
+    content: dict[str, object] = {
+        "dataset_name": settings.name,
+        "license": settings.licence,
+        "etl_name": "salus",
+        "etl_version": __version__,
+        "meds_version": meds.__version__,
+        "raw_source_id_columns": ["source"],
+        "code_modifier_columns": ["unit"],
+        "other_extension_columns": ["known_time"],
+    }
+    meds.DatasetMetadataSchema.validate(content)
+    path.write_text(json.dumps({**content, "salus": settings.as_json()}, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_codes(events: pl.DataFrame, codes: pl.DataFrame) -> None:
+    unknown = sorted(set(events["code"].unique().to_list()) - set(codes["code"].to_list()), key=str)
+    if unknown:
+        raise TimelineBroken(
+            f"{len(unknown)} codes of the events are not described, the first is '{unknown[0]}'",
+            where="metadata/codes.parquet",
+            fix="describe every code",
+        )
+
+
+def _check_splits(splits: pl.DataFrame) -> None:
+    twice = splits.height - splits["subject_id"].n_unique()
+    strange = set(splits["split"].to_list()) - set(SPLITS)
+    if twice or strange:
+        raise TimelineBroken(
+            f"{twice} subjects are in two splits and {len(strange)} splits are unknown",
+            where="metadata/subject_splits.parquet",
+            fix=f"give each subject one of: {', '.join(SPLITS)}",
+        )
+
+
+def _shards(events: pl.DataFrame) -> list[pl.DataFrame]:
+    """Cut between subjects, about ``EVENTS_A_SHARD`` rows each."""
+    if not events["subject_id"].is_sorted():
+        raise TimelineBroken(
+            "events are not sorted by subject", where="data", fix="sort by subject_id, time (nulls first)"
+        )
+    if events.is_empty():
+        return []
+    ends = events.group_by("subject_id", maintain_order=True).len()["len"].cum_sum()
+    shard_of = (ends - 1) // EVENTS_A_SHARD
+    last = (
+        pl.DataFrame({"shard": shard_of, "end": ends})
+        .group_by("shard", maintain_order=True)
+        .agg(pl.col("end").last())
+    )
+    starts = [0, *last["end"].to_list()]
+    return [events[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
+
+
+def _write_parquet(path: Path, frame: pl.DataFrame, schema: type) -> None:
+    table = _as_meds(frame)
+    schema.validate(table)  # type: ignore[attr-defined]
+    pq.write_table(table, path, compression="zstd", row_group_size=1 << 18)
+
+
+def _as_meds(frame: pl.DataFrame) -> pa.Table:
+    """Arrow types exactly as MEDS names them: plain strings, except the large ones of ``text_value``."""
+    table = frame.to_arrow()
+    fields = []
+    for field in table.schema:
+        kind = field.type
+        if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+            kind = pa.large_string() if field.name == "text_value" else pa.string()
+        elif pa.types.is_large_list(kind):
+            kind = pa.list_(pa.string())
+        fields.append(pa.field(field.name, kind))
+    return table.cast(pa.schema(fields))
+
+
+def _require(folder: Path) -> None:
+    for name in (
+        SETTINGS_FILE,
+        meds.code_metadata_filepath,
+        meds.subject_splits_filepath,
+        meds.data_subdirectory,
+    ):
+        if not (folder / name).exists():
+            raise TimelineMissing(
+                f"'{folder.name}' is not a whole timeline: it has no {name}",
+                where=str(folder),
+                fix="name a folder that `salus ingest` wrote, or run it again",
+            )
+
+
+def _read_shard(path: Path) -> pl.DataFrame:
+    return fit_columns(_read_parquet(path), EVENT_COLUMNS, what="events")
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise TimelineMissing(
+            f"there is no '{path.name}'", where=str(path), fix="run `salus ingest` again"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _broken("it is cut short or not Parquet", path) from error
+
+
+def _broken(why: str, path: Path) -> TimelineBroken:
+    return TimelineBroken(
+        f"'{path.name}' cannot be read: {why}", where=str(path), fix="run `salus ingest` again"
+    )

@@ -1,0 +1,56 @@
+"""Ingest: a folder of source files becomes a timeline with balanced books."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from salus.errors import InputMissing
+from salus.formats.csv_source import Source
+from salus.formats.read_source import read_source
+from salus.intake.books import Books
+from salus.intake.csv import read_csv_source
+from salus.progress import Progress
+from salus.timeline.folder import whole_folder
+from salus.timeline.store import BOOKS_FILE, SETTINGS_FILE, write_into
+
+
+def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Progress) -> Books:
+    """Read the files that ``source`` describes into the timeline folder ``to``."""
+    declared = read_source(source)
+    intake = read_csv_source(declared, input_folder(declared, inputs), progress=progress)
+    with progress.step("Writing the timeline"), whole_folder(to, mark=SETTINGS_FILE) as partial:
+        write_into(
+            partial, intake.events, codes=intake.codes, settings=intake.settings, rejected=intake.rejected
+        )
+        content = json.dumps(intake.books.as_json(), indent=2) + "\n"
+        (partial / BOOKS_FILE).write_text(content, encoding="utf-8")
+    return intake.books
+
+
+def input_folder(source: Source, inputs: Path | None) -> Path:
+    """Where the files are: as told, else where the ``source.yaml`` says, relative to itself."""
+    if inputs is not None:
+        folder = inputs
+    else:
+        written = Path(os.path.expandvars(source.input))
+        folder = written if written.is_absolute() else source.path.parent / written
+    if folder.is_dir():
+        return folder
+    fetch = (
+        f"run `salus fetch {source.fetch} --to DIR`, then give --input DIR"
+        if source.fetch
+        else "give --input DIR"
+    )
+    raise InputMissing(
+        f"there is no folder '{folder.name}' with the source's files",
+        where=str(folder),
+        fix=fix_hint(fetch, source),
+    )
+
+
+def fix_hint(fetch: str, source: Source) -> str:
+    """What to do, and which variable of the path is not set."""
+    unset = "$" in os.path.expandvars(source.input)
+    return f"{fetch}; or set the variable in '{source.input}'" if unset else fetch
