@@ -1,4 +1,4 @@
-"""One row a number that was asked for: its value, its bounds, what was wanted, and how to compute it again."""
+"""One row a number that was asked for: its value and bounds, what was wanted, how to compute it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check a demo's summary.json against the form that others rely on: `python -m benchmarks.summary_contract FILE`."""
+"""Check a summary.json against the form that others rely on: `python -m benchmarks.summary_contract FILE`."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, str | int | float]:
     """Processor model, cores this process may use, memory, system."""
     return {
-        "processor": processor(),
+        "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
-def processor() -> str:
+def cpu_model() -> str:
     """Name the processor as its maker does."""
     described = Path("/proc/cpuinfo")
     if described.exists():

@@ -1,0 +1,5 @@
+"""Run Salus as `python -m salus`."""
+
+from salus.cli import main
+
+main()
