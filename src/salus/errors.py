@@ -221,3 +221,51 @@ class UnitUnknown(TimelineError):
     """A unit is not known, or does not convert to the one wanted."""
 
     code = "SAL-204"
+
+
+class ExportUnbalanced(OutletError):
+    """Events are not written events plus not expressible ones."""
+
+    code = "SAL-151"
+
+
+class NothingToExport(OutletError):
+    """The timeline has no events."""
+
+    code = "SAL-152"
+
+
+class FolderTaken(OutletError):
+    """The output folder is the input folder."""
+
+    code = "SAL-153"
+
+
+class TaskFileError(TaskError):
+    """A task.yaml is missing or is not YAML."""
+
+    code = "SAL-401"
+
+
+class TaskValueError(TaskError):
+    """A task.yaml holds a key that means nothing or says something that cannot be so."""
+
+    code = "SAL-402"
+
+
+class TaskCodeUnknown(TaskError):
+    """A task names a code that the data do not have."""
+
+    code = "SAL-403"
+
+
+class FindingsFileError(EvidenceError):
+    """A file of findings or forecasts is missing, broken or of another form."""
+
+    code = "SAL-451"
+
+
+class NothingToCompare(EvidenceError):
+    """A population that evidence needs has no patient."""
+
+    code = "SAL-452"

@@ -1,0 +1,30 @@
+"""Write tables of text as CSV files: plain, gzipped or zstandard by their name, the same bytes each time."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from salus.outlet.csv_tables import CsvFile
+
+
+def write_csv_file(folder: Path, file: CsvFile) -> Path:
+    """Write one file into ``folder`` under the name the source gives it."""
+    path = folder / Path(file.name).name
+    path.write_bytes(_packed(_csv(file.rows), path.suffix))
+    return path
+
+
+def _csv(rows: pl.DataFrame) -> bytes:
+    return rows.write_csv(quote_style="necessary", line_terminator="\n").encode()
+
+
+def _packed(content: bytes, ending: str) -> bytes:
+    if ending == ".gz":
+        return gzip.compress(content, compresslevel=6, mtime=0)
+    if ending == ".zst":
+        return bytes(pa.Codec("zstd").compress(content, asbytes=True))
+    return content

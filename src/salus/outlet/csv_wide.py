@@ -1,0 +1,204 @@
+"""Wide tables: one patient (and, with a time column, one moment) a row, a column for each fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from salus.formats.csv_source import Column, Fact, Moment, Source, Table, Use
+from salus.outlet.csv_cells import (
+    OTHER_TIME,
+    SECOND,
+    UNITS,
+    WrittenTable,
+    fact_cell,
+    fact_trouble,
+    is_guarded,
+    is_rounded,
+    missing_cell,
+    time_text,
+)
+
+TIME = pl.Datetime("us")
+FATE = {"event": pl.UInt32, "reason": pl.String, "rounded": pl.Boolean, "guarded": pl.Boolean}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all columns of one table are written from."""
+
+    events: pl.DataFrame
+    table: Table
+    source: Source
+    keys: pl.DataFrame  # one a row: subject_id, row_time
+    moments: dict[str, pl.DataFrame]  # name -> subject_id, moment
+
+    @property
+    def zero(self) -> datetime | None:
+        return self.source.zero
+
+
+def wide_rows(events: pl.DataFrame, table: Table, source: Source) -> WrittenTable:
+    """Write every event (with its number ``event``) that has a cell in the table."""
+    moments = {moment.name: _moment_times(events, table, moment) for _, moment in table.moments}
+    work = _Work(events, table, source, _keys(events, table, source), moments)
+    rows, fates = work.keys, [_row_events(work)]
+    for fact in table.column_facts:
+        cells, fate = _fact_cells(work, fact)
+        rows = rows.join(
+            cells.rename({"cell": fact.name}), on=["subject_id", "row_time"], how="left", nulls_equal=True
+        )
+        rows = rows.with_columns(pl.col(fact.name).fill_null(missing_cell(fact, source)))
+        fates.append(fate)
+    for name, moment in table.moments:
+        rows = rows.join(_moment_cells(work, name, moment), on="subject_id", how="left")
+        rows = rows.with_columns(pl.col(name).fill_null((moment.missing.cells or source.missing or ("",))[0]))
+    done = pl.concat(fates)
+    taken = done.filter(pl.col("reason").is_null())["event"].to_list()
+    for _, moment in table.moments:
+        fates.append(_moment_events(work, rows, moment, taken))
+    ordered = rows.sort("subject_id", "row_time")
+    plain = ordered.select("subject_id", *(_column(column, source) for column in table.columns))
+    return WrittenTable(plain, pl.concat(fates))
+
+
+def _keys(events: pl.DataFrame, table: Table, source: Source) -> pl.DataFrame:
+    """The rows to write: those with the row's own event; everyone in the table that lists the patients."""
+    codes = [code for fact in table.column_facts for code in fact.codes] + [table.row_code]
+    codes += [moment.code for _, moment in table.moments]
+    timed = table.column(Use.TIME) is not None
+    mine = events if table.name == source.patients else events.filter(pl.col("code").is_in(codes))
+    if table.row_code and table.name != source.patients:
+        mine = mine.filter(pl.col("code") == table.row_code)
+    if timed:
+        mine = mine.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
+        return mine.select("subject_id", pl.col("time").alias("row_time")).unique()
+    return mine.select("subject_id", pl.lit(source.zero, dtype=TIME).alias("row_time")).unique()
+
+
+def _moment_times(events: pl.DataFrame, table: Table, moment: Moment) -> pl.DataFrame:
+    """When the moment was: at its own event, else at a category that happens then, else at a number."""
+    then = [fact for fact in table.column_facts if fact.at == moment.name]
+    ranks = {code: 2 for fact in then if not fact.values for code in fact.codes}
+    ranks |= {code: 1 for fact in then if fact.values for code in fact.codes}
+    ranks |= {moment.code: 0} if moment.code else {}
+    rank = pl.col("code").replace_strict(ranks, default=None, return_dtype=pl.Int8)
+    return (
+        events.filter(pl.col("code").is_in(list(ranks)) & pl.col("time").is_not_null())
+        .with_columns(rank.alias("rank"))
+        .sort("subject_id", "rank", "time")
+        .unique("subject_id", keep="first", maintain_order=True)
+        .select("subject_id", pl.col("time").alias("moment"))
+    )
+
+
+def _row_events(work: _Work) -> pl.DataFrame:
+    if not work.table.row_code:
+        return pl.DataFrame(schema=FATE)
+    mine = work.events.filter(pl.col("code") == work.table.row_code)
+    return _fate(
+        _in_rows(mine, work, pl.col("time")).with_columns(
+            rounded=pl.lit(False), trouble=pl.lit(None, pl.String)
+        )
+    )
+
+
+def _in_rows(mine: pl.DataFrame, work: _Work, time: pl.Expr) -> pl.DataFrame:
+    """Find each event's row and whether it is the first to claim its cell."""
+    timed = work.table.column(Use.TIME) is not None
+    row_time = time if timed else pl.lit(work.zero, dtype=TIME)
+    placed = mine.with_columns(row_time.alias("row_time"))
+    fits = placed.join(
+        work.keys.with_columns(fits=pl.lit(True)), on=["subject_id", "row_time"], how="left", nulls_equal=True
+    )
+    return fits.with_columns(pl.col("fits").fill_null(False) & time.eq_missing(pl.col("row_time")))
+
+
+def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
+    mine, right = work.events.filter(pl.col("code").is_in(fact.codes)), pl.col("time")
+    if fact.at:
+        mine = mine.join(work.moments[fact.at], on="subject_id", how="left")
+        then = pl.col("time") == pl.col("moment")
+        right = pl.when(then).then(pl.lit(work.zero, dtype=TIME)).otherwise(None)
+    elif fact.static or fact.age:
+        known = pl.col("time").is_null() != fact.age
+        right = pl.when(known).then(pl.lit(work.zero, dtype=TIME)).otherwise(None)
+    has_unit = work.table.column(Use.UNIT) is not None
+    placed = _in_rows(mine.with_columns(right.alias("right")), work, pl.col("right")).with_columns(
+        fact_cell(fact, work.zero).alias("cell"),
+        fact_trouble(fact, work.source, has_value=True, has_unit=has_unit).alias("trouble"),
+        is_rounded(fact, work.zero).fill_null(False).alias("rounded"),
+    )
+    fate = _fate(placed)
+    written = placed.join(fate.filter(pl.col("reason").is_null()), on="event", how="semi")
+    return written.select("subject_id", "row_time", "cell"), fate
+
+
+def _fate(placed: pl.DataFrame) -> pl.DataFrame:
+    """Decide for each event: in trouble, out of place, second in its cell, or written."""
+    fit = pl.col("fits") & pl.col("trouble").is_null()
+    first = pl.col("event").filter(fit).min().over("subject_id", "row_time")
+    reason = (
+        pl.when(pl.col("trouble").is_not_null())
+        .then(pl.col("trouble"))
+        .when(~pl.col("fits"))
+        .then(pl.lit(OTHER_TIME))
+        .when(pl.col("event") != first)
+        .then(pl.lit(SECOND))
+    )
+    return placed.select("event", reason.alias("reason"), "rounded", is_guarded().alias("guarded"))
+
+
+def _moment_cells(work: _Work, name: str, moment: Moment) -> pl.DataFrame:
+    times = work.moments[moment.name]
+    if moment.otherwise is not None and work.zero is not None:
+        times = times.filter(pl.col("moment") != work.zero + moment.otherwise)
+    return times.select("subject_id", time_text(pl.col("moment"), moment.unit, work.zero).alias(name))
+
+
+def _moment_events(work: _Work, rows: pl.DataFrame, moment: Moment, taken: list[int]) -> pl.DataFrame:
+    """The moment's own event and whether reading its cell again gives the same time."""
+    mine = work.events.filter((pl.col("code") == moment.code) & ~pl.col("event").is_in(taken))
+    told = pl.lit(False)
+    if moment.unless:
+        told = (pl.col(moment.unless[0]) == moment.unless[1]).fill_null(False)
+    rows = rows.select("subject_id", told.alias("untold")).unique("subject_id")
+    otherwise = work.zero + moment.otherwise if moment.otherwise is not None and work.zero else None
+    unsaid = pl.col("time").eq_missing(pl.lit(otherwise, dtype=TIME)) & pl.lit(otherwise is not None)
+    joined = mine.join(work.moments[moment.name], on="subject_id", how="left").join(
+        rows, on="subject_id", how="left"
+    )
+    fits = (pl.col("time") == pl.col("moment")) & ~pl.col("untold").fill_null(True) & ~unsaid
+    placed = joined.with_columns(
+        fits.fill_null(False).alias("fits"),
+        pl.lit(work.zero, dtype=TIME).alias("row_time"),
+        pl.lit(None, pl.String).alias("trouble"),
+        pl.lit(False).alias("rounded"),
+    )
+    return _fate(placed)
+
+
+def _column(column: Column, source: Source) -> pl.Expr:
+    blank = pl.lit((source.missing or ("",))[0])
+    written = pl.lit(None, dtype=pl.String)
+    if column.use in (Use.FACT, Use.MOMENT):
+        written = pl.col(column.name)
+    if column.use is Use.SUBJECT or (column.use is Use.IGNORE and column.write == "subject"):
+        written = pl.col("subject_id").cast(pl.String)
+    if column.use in (Use.TIME, Use.KNOWN_TIME):
+        written = time_text(pl.col("row_time"), column.form, source.zero)
+    return pl.coalesce(written, blank).alias(column.name)
+
+
+def rounded_moments(events: pl.DataFrame, table: Table, source: Source) -> int:
+    """Count moments that the written whole units say less exactly than the timeline does."""
+    total = 0
+    if source.zero is None:
+        return total
+    for _, moment in table.moments:
+        gone = (pl.col("moment") - pl.lit(source.zero, dtype=TIME)).dt.total_microseconds()
+        unit = UNITS[moment.unit] // UNITS["second"] * 1_000_000
+        total += _moment_times(events, table, moment).filter(gone % unit != 0).height
+    return total

@@ -1,0 +1,120 @@
+"""Export: a timeline becomes the same CSV files that a source came in, and says what it is beside them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from salus.errors import FolderTaken, NothingToExport
+from salus.formats.read_source import read_source
+from salus.outlet.csv_files import write_csv_file
+from salus.outlet.csv_tables import Export, export_tables
+from salus.progress import QUIET, Progress
+from salus.timeline.folder import whole_folder
+from salus.timeline.settings import TimelineSettings
+from salus.timeline.store import read_settings, read_timeline, timeline_digest
+
+SYNTHETIC_MARK, REAL_MARK, BOOKS_FILE = "SYNTHETIC.txt", "ABOUT.txt", "export.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportBooks:
+    """What was written where: events = written + not expressible."""
+
+    files: dict[str, int]
+    patients: int
+    events: int
+    written: int
+    not_expressible: list[dict[str, str | int]]
+    rounded: int
+    guarded: int
+    without_known_time: int
+    synthetic: bool
+    timeline_digest: str
+    source_digest: str
+
+
+def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) -> ExportBooks:
+    """Write ``timeline`` into the folder ``to`` as the CSV files that the source.yaml ``like`` describes."""
+    source = read_source(like)
+    if to.resolve() == timeline.resolve():
+        raise FolderTaken(
+            "the output is the timeline itself", where=str(to), fix="choose another folder with --to"
+        )
+    settings, events = read_settings(timeline), read_timeline(timeline)
+    if events.is_empty():
+        raise NothingToExport(
+            "the timeline has no events", where=str(timeline), fix="ingest or generate one first"
+        )
+    with progress.step("Writing the source's files", total=len(source.tables) + 1, unit="parts") as step:
+        made = export_tables(events, source)
+        step.advance()
+        digest = timeline_digest(timeline)
+        books = _books(made, settings, events["subject_id"].n_unique(), digest, source.digest)
+        with whole_folder(to, mark=BOOKS_FILE) as partial:
+            for file in made.files:
+                write_csv_file(partial, file)
+                step.advance(len(source.tables) / len(made.files))
+            (partial / BOOKS_FILE).write_text(json.dumps(_as_json(books), indent=2) + "\n", encoding="utf-8")
+            mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
+            (partial / mark).write_text(
+                _about(books, settings, source.title, lineage(timeline)), encoding="utf-8"
+            )
+    return books
+
+
+def lineage(timeline: Path) -> dict[str, str]:
+    """What the timeline says of its making: model digest, seed, and so on."""
+    path = timeline / "lineage.json"
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {str(name): str(value) for name, value in content.items()} if isinstance(content, dict) else {}
+
+
+def _books(
+    made: Export, settings: TimelineSettings, patients: int, digest: str, source_digest: str
+) -> ExportBooks:
+    small = made.not_expressible.drop("patients")
+    return ExportBooks(
+        files={file.name: file.rows.height for file in made.files},
+        patients=patients,
+        events=made.events,
+        written=made.written,
+        not_expressible=[
+            {"code": str(code), "reason": str(reason), "events": int(events)}
+            for code, reason, events in small.iter_rows()
+        ],
+        rounded=made.rounded,
+        guarded=made.guarded,
+        without_known_time=made.without_known_time,
+        synthetic=settings.synthetic,
+        timeline_digest=digest,
+        source_digest=source_digest,
+    )
+
+
+def _as_json(books: ExportBooks) -> dict[str, object]:
+    return {name: getattr(books, name) for name in books.__slots__}
+
+
+def _about(books: ExportBooks, settings: TimelineSettings, title: str, made_by: dict[str, str]) -> str:
+    head = (
+        "SYNTHETIC DATA. No row in these files is a real person's. Made by a model; not for clinical use."
+        if books.synthetic
+        else "These files hold the records of REAL PATIENTS, written from a timeline."
+    )
+    lines = [head, "", f"In the form of: {title or settings.name}"]
+    lines += [
+        f"Timeline digest (sha256): {books.timeline_digest}",
+        f"Source form digest (sha256): {books.source_digest}",
+    ]
+    lines += [f"{name}: {value}" for name, value in sorted(made_by.items())]
+    lines += [f"Licence of the source: {settings.licence}"] if settings.licence else []
+    lines += ["", f"Patients: {books.patients}. Events: {books.events} = {books.written} written + "
+              f"{books.events - books.written} that this form cannot say."]  # fmt: skip
+    lines += [f"  {row['code']}: {row['events']} ({row['reason']})" for row in books.not_expressible]
+    lines += [f"Times and ages written in whole units of the source, so less exactly: {books.rounded}."]
+    lines += ["Subject ids are numbers of this population only."]
+    return "\n".join(lines) + "\n"
