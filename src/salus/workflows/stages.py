@@ -9,7 +9,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -47,7 +47,7 @@ class Done:
     reused: bool = False
 
 
-def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Done | None) -> Done:
+def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Sequence[Done] = ()) -> Done:
     """Do ``work`` unless ``folder`` remembers that the very same work is finished and its output is there."""
     digest = stage_digest(stage, after)
     found = read_marker(folder, stage.name)
@@ -55,7 +55,7 @@ def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Do
         return found
     _begin(folder, stage, digest)
     start, cpu_start = time.monotonic(), cpu_seconds()
-    result = work()
+    result = json.loads(json.dumps(work()))
     done = Done(
         name=stage.name,
         digest=digest,
@@ -68,15 +68,15 @@ def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Do
     return done
 
 
-def stage_digest(stage: Stage, after: Done | None) -> str:
-    """Digest everything that decides a stage's result: code, settings, input files and the stage before."""
-    parts = {
+def stage_digest(stage: Stage, after: Sequence[Done]) -> str:
+    """Digest everything that decides a stage's result: code, settings, input files and the stages before."""
+    parts: dict[str, Json] = {
         "name": stage.name,
         "version": salus.__version__,
         "code": files_digest(_code_files(stage.code), PACKAGE),
         "settings": stage.settings,
         "inputs": [files_digest(_files(path), path) for path in stage.inputs],
-        "after": after.digest if after else "",
+        "after": [done.digest for done in after],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
