@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 import polars as pl
 
-from salus.formats.csv_source import Fact, Source
+from salus.formats.csv_source import Fact, NotRecorded, Source
 
 YEAR = timedelta(days=365.25)
 UNITS = {
@@ -39,9 +40,11 @@ class WrittenTable:
     fate: pl.DataFrame
 
 
-def missing_cell(fact: Fact, source: Source) -> str:
-    """The cell that means "not recorded" for this fact."""
-    return (fact.missing.cells or source.missing or ("",))[0]
+def missing_cell(missing: NotRecorded, source: Source) -> str:
+    """The cell that means "not recorded": the first declared, or the next whole number below the limit."""
+    if not missing.cells and missing.below is not None:
+        return str(ceil(missing.below) - 1)
+    return (missing.cells or source.missing or ("",))[0]
 
 
 def is_dated(fact: Fact) -> bool:

@@ -86,7 +86,7 @@ def _always_rows(
         zero.alias("row_time"),
         pl.lit(order).alias("order"),
         pl.lit(fact.name).alias("variable"),
-        pl.lit(missing_cell(fact, source)).alias("cell"),
+        pl.lit(missing_cell(fact.missing, source)).alias("cell"),
         pl.lit(None, dtype=pl.String).alias("unit"),
         zero.alias("known_time"),
         pl.lit(None, dtype=pl.String).alias("reason"),

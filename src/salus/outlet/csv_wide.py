@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -50,11 +50,11 @@ def wide_rows(events: pl.DataFrame, table: Table, source: Source) -> WrittenTabl
         rows = rows.join(
             cells.rename({"cell": fact.name}), on=["subject_id", "row_time"], how="left", nulls_equal=True
         )
-        rows = rows.with_columns(pl.col(fact.name).fill_null(missing_cell(fact, source)))
+        rows = rows.with_columns(pl.col(fact.name).fill_null(missing_cell(fact.missing, source)))
         fates.append(fate)
     for name, moment in table.moments:
         rows = rows.join(_moment_cells(work, name, moment), on="subject_id", how="left")
-        rows = rows.with_columns(pl.col(name).fill_null((moment.missing.cells or source.missing or ("",))[0]))
+        rows = rows.with_columns(pl.col(name).fill_null(missing_cell(moment.missing, source)))
     done = pl.concat(fates)
     taken = done.filter(pl.col("reason").is_null())["event"].to_list()
     for _, moment in table.moments:
@@ -193,12 +193,22 @@ def _column(column: Column, source: Source) -> pl.Expr:
 
 
 def rounded_moments(events: pl.DataFrame, table: Table, source: Source) -> int:
-    """Count moments that the written whole units say less exactly than the timeline does."""
-    total = 0
+    """Count moments that would not be read back at the very time the timeline has."""
     if source.zero is None:
-        return total
+        return 0
+    total, times = 0, pl.DataFrame(schema={"subject_id": pl.Int64})
     for _, moment in table.moments:
-        gone = (pl.col("moment") - pl.lit(source.zero, dtype=TIME)).dt.total_microseconds()
-        unit = UNITS[moment.unit] // UNITS["second"] * 1_000_000
-        total += _moment_times(events, table, moment).filter(gone % unit != 0).height
+        found = _moment_times(events, table, moment).rename({"moment": moment.name})
+        times = times.join(found, on="subject_id", how="full", coalesce=True)
+        gone = (pl.col(moment.name) - source.zero).dt.total_microseconds()
+        unit = UNITS[moment.unit] // timedelta(microseconds=1)
+        bounds = [source.zero + (gone // unit * unit).cast(pl.Duration("us"))]
+        if moment.earliest is not None:
+            bounds.append(pl.lit(source.zero + moment.earliest, dtype=TIME))
+        if moment.after:
+            bounds.append(pl.col(moment.after) + source.grain.step)
+        read = pl.max_horizontal(bounds) != pl.col(moment.name)
+        if moment.otherwise is not None:
+            read = read & (pl.col(moment.name) != source.zero + moment.otherwise)
+        total += times.filter(read).height
     return total
