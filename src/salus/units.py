@@ -11,7 +11,6 @@ SPELLINGS = {
     "mmHg": "mm[Hg]",
     "mm Hg": "mm[Hg]",
     "IU/L": "[IU]/L",
-    "U/L": "U/L",
     "bpm": "/min",
     "mEq/L": "meq/L",
     "°C": "Cel",
@@ -20,8 +19,40 @@ SPELLINGS = {
 }
 
 KNOWN_UNITS = frozenset(
-    "1 % /min 10*3/uL Cel [degF] [IU]/L U/L [pH] a cm d g g/dL g/L h kg kg/m2 L/min [lb_av] [in_i] m meq/L mg/dL mL mL/h "
-    "mm[Hg] kPa mmol/L ng/mL pg/mL s ug/L umol/L {score} min mm/h 10*9/L".split()
+    (
+        *(
+            "1",
+            "%",
+            "/min",
+            "10*3/uL",
+            "10*9/L",
+            "Cel",
+            "[degF]",
+            "[IU]/L",
+            "U/L",
+            "[pH]",
+            "{score}",
+            "a",
+            "cm",
+        ),
+        *(
+            "d",
+            "g",
+            "g/dL",
+            "g/L",
+            "h",
+            "kg",
+            "kg/m2",
+            "kPa",
+            "L/min",
+            "[lb_av]",
+            "[in_i]",
+            "m",
+            "meq/L",
+            "mg/dL",
+        ),
+        *("min", "mL", "mL/h", "mm[Hg]", "mm/h", "mmol/L", "ng/mL", "pg/mL", "s", "ug/L", "umol/L"),
+    )
 )
 
 # (from, to) → (factor, offset): true whatever is measured.
@@ -45,6 +76,14 @@ MOLAR_MASS = {
     "LOINC//2093-3": 386.65,  # cholesterol
     "LOINC//2085-9": 386.65,  # HDL cholesterol, as cholesterol
     "LOINC//1975-2": 584.66,  # bilirubin
+}
+
+# (from, to) → (factor of the molar mass or of its inverse, whether it is the inverse).
+MOLAR_PAIRS: dict[tuple[str, str], tuple[float, bool]] = {
+    ("mmol/L", "mg/dL"): (0.1, False),
+    ("umol/L", "mg/dL"): (0.0001, False),
+    ("mg/dL", "mmol/L"): (10.0, True),
+    ("mg/dL", "umol/L"): (10_000.0, True),
 }
 
 
@@ -84,7 +123,8 @@ def conversion(unit: str, wanted: str, *, code: str = "") -> tuple[float, float]
         return CONVERSIONS[unit, wanted]
     molar = MOLAR_MASS.get(code)
     if molar and (unit, wanted) in MOLAR_PAIRS:
-        return MOLAR_PAIRS[unit, wanted](molar), 0.0
+        factor, inverse = MOLAR_PAIRS[unit, wanted]
+        return (factor / molar if inverse else factor * molar), 0.0
     raise UnitUnknown(
         f"no conversion from '{unit}' to '{wanted}'" + (f" for {code}" if code else ""),
         where="units.conversion",
@@ -100,11 +140,3 @@ def convert(quantity: Quantity, wanted: str, *, code: str = "") -> Quantity:
     """
     factor, offset = conversion(quantity.unit, wanted, code=code)
     return Quantity(round(quantity.value * factor + offset, 10), wanted)
-
-
-MOLAR_PAIRS = {
-    ("mmol/L", "mg/dL"): lambda molar: molar / 10,
-    ("umol/L", "mg/dL"): lambda molar: molar / 10_000,
-    ("mg/dL", "mmol/L"): lambda molar: 10 / molar,
-    ("mg/dL", "umol/L"): lambda molar: 10_000 / molar,
-}

@@ -22,7 +22,7 @@ timeline as the same files. Every key (anything else is refused, with the neares
       NAME:
         files: [nafld1.csv]        # plain, .gz or .zst; or [{name: set-b.csv.gz, splits: [held_out]}]:
                                    # a file's subjects go to its splits only (and back from them on export)
-        row: COHORT//ENTRY         # each row is itself this event, at its time (time zero without a time column)
+        row: COHORT//ENTRY         # each row is itself this event, at its time (else at time zero)
         columns:                   # all columns, in the file's order, each with exactly one use:
           rownames: {row_number: true}              # numbered 1, 2, 3 … on export, not read
           id: {subject: true}                       # the patient, a whole number
@@ -45,12 +45,12 @@ timeline as the same files. Every key (anything else is refused, with the neares
 Keys of a fact: ``code`` (a number, or the mere event in a table without values), ``values`` (cell → code),
 ``static: true`` (true of the patient at all times), ``age: true`` (years at time zero → MEDS_BIRTH),
 ``is_subject: true`` (the cell repeats the patient's id; writes ``code``), ``at: MOMENT``,
-``missing: [-1]`` and ``missing_below: 0`` (cells that mean "not recorded" here), ``always: true`` (export writes
-the row at time zero for everyone, with the first ``missing`` cell where there is no fact).
+``missing: [-1]`` and ``missing_below: 0`` (cells that mean "not recorded" here), ``always: true`` (export
+writes the row at time zero for everyone, with the first ``missing`` cell where there is no fact).
 
-Keys of a moment: ``moment``, ``unit``, ``missing``, ``missing_below``, ``earliest: "48:02"`` (never before this;
-hh:mm after time zero), ``otherwise: "48:01"`` (where not recorded), ``after: MOMENT`` (never before that one, and
-one grain later at least), ``code`` (the event that happens then, where recorded), ``unless: {COLUMN: CELL}``.
+Keys of a moment: ``moment``, ``unit``, ``missing``, ``missing_below``, ``earliest: "48:02"`` (never
+before this; hh:mm after time zero), ``otherwise: "48:01"`` (where not recorded), ``after: MOMENT`` (at
+least one grain later than that one), ``code`` (the event that happens then, where recorded), ``unless: {COLUMN: CELL}``.
 Every time so moved or assumed is counted in the books.
 """
 

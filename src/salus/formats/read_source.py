@@ -270,7 +270,7 @@ def _check(source: Source, top: Section) -> None:
         used += [moment.code for _, moment in table.moments] + [table.row_code]
         for code in filter(None, used):
             if code not in known:
-                raise top.wrong(f"table '{table.name}' uses code '{code}', which 'codes' lacks{nearest(code, known)}",
+                raise top.wrong(f"'{code}' of table '{table.name}' is not in 'codes'{nearest(code, known)}",
                                 f"add '{code}: {{description: …}}' under codes")  # fmt: skip
         relative = [column.form for column in table.columns if column.form and "%" not in column.form]
         ages = [fact.name for fact in table.facts + table.column_facts if fact.age]

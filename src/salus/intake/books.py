@@ -82,11 +82,11 @@ class Books:
 
 
 def check_books(books: Books, rejected: pl.DataFrame) -> None:
-    """Refuse books that do not balance: read = kept + rejected, in each table and in the file of rejections."""
+    """Refuse books that do not balance: read = kept + rejected, in each table and in what is listed."""
     for table in books.tables:
         if table.read != table.kept + table.rejected:
             raise BooksUnbalanced(
-                f"table '{table.name}': {table.read} rows read are not {table.kept} kept and {table.rejected} rejected",
+                f"table '{table.name}': {table.read} rows read, {table.kept} kept, {table.rejected} rejected",
                 where="salus.intake.books",
                 fix="this is a defect of Salus: report it with these three numbers",
             )

@@ -92,7 +92,7 @@ def _assumed_known_time(source: Source, parts: list[TableEvents]) -> int:
     silent = [
         part for table, part in zip(source.tables, parts, strict=True) if not table.column(Use.KNOWN_TIME)
     ]
-    return sum(part.events["time"].is_not_null().sum() for part in silent)
+    return sum(int(part.events["time"].is_not_null().sum()) for part in silent)
 
 
 def _finish(events: pl.DataFrame, splits: pl.DataFrame, source: Source) -> pl.DataFrame:
@@ -137,7 +137,7 @@ def code_frame(entries: tuple[CodeEntry, ...], events: pl.DataFrame) -> pl.DataF
 
 
 def _decimals(valued: pl.DataFrame, codes: list[str]) -> dict[str, int]:
-    """The fewest decimals that write every value of a code to within a 32-bit float's precision, at most 6."""
+    """The fewest decimals, at most 6, that write every value of a code as exactly as a 32-bit float."""
     found: dict[str, int] = {}
     number = pl.col("numeric_value").cast(pl.Float64)
     for code in codes:

@@ -53,12 +53,12 @@ def _check_columns(rows: pl.DataFrame, table: Table, *, path: Path) -> None:
             raise ColumnMissing(
                 f"'{path.name}' has no column '{name}'{nearest(name, present)}",
                 where=str(path),
-                fix=f"correct tables.{table.name}.columns in the source.yaml; the file has: {', '.join(present)}",
+                fix=f"correct tables.{table.name}.columns; the file has: {', '.join(present)}",
             )
     for name in present:
         if name not in declared:
             raise ColumnMissing(
-                f"'{path.name}' has a column '{name}' that the source.yaml does not declare{nearest(name, declared)}",
+                f"'{path.name}' has a column '{name}' that is not declared{nearest(name, declared)}",
                 where=str(path),
                 fix=f"declare it in tables.{table.name}.columns, with 'ignore: why' if it is not to be read",
             )
@@ -133,7 +133,7 @@ def _parse(content: bytes, path: Path, file: SourceFile) -> tuple[pl.DataFrame, 
 
 
 def _plain_lines(content: bytes) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """Without quotes a line is a row: count its commas. Gives the whole rows, their lines, the broken lines."""
+    """Without quotes a line is a row: count its commas. Gives whole rows, their lines, the broken lines."""
     if not content.endswith(b"\n"):
         content += b"\n"
     letters = np.frombuffer(content, dtype=np.uint8)

@@ -191,12 +191,8 @@ def _events(kept: pl.DataFrame, table: Table, source: Source) -> pl.DataFrame:
     ages = pl.col(FACT).is_in(_facts(table, lambda fact: fact.age))
     static = pl.col(FACT).is_in(_facts(table, lambda fact: fact.static))
     valued = pl.col(FACT).is_in(_facts(table, lambda fact: not (fact.values or fact.is_subject or fact.age)))
-    time = (
-        pl.when(ages).then(birth_time(pl.col(NUMBER), source.zero))
-        if source.zero
-        else pl.when(False).then(None)
-    )
-    time = time.when(static).then(None).otherwise(pl.col(TIME)).cast(pl.Datetime("us"))
+    born = pl.when(ages).then(birth_time(pl.col(NUMBER), source.zero)).otherwise(pl.col(TIME))
+    time = pl.when(~static).then(born).cast(pl.Datetime("us"))
     known = pl.col(KNOWN) if table.column(Use.KNOWN_TIME) else time
     return kept.select(
         pl.col(SUBJECT).alias("subject_id"),

@@ -21,7 +21,7 @@ def hashed_share(subjects: np.ndarray, seed: int) -> np.ndarray:
 
 
 def split_subjects(events: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Give ``subject_id`` and ``split``: by the files a patient is in where those say so, by hash within that."""
+    """Give ``subject_id`` and ``split``: by a patient's files where those say so, and by hash."""
     subjects = events.select("subject_id").unique().sort("subject_id")
     allowed_by_file = {
         file.name: file.splits for table in source.tables for file in table.files if file.splits

@@ -58,7 +58,7 @@ def rejections(judged: pl.DataFrame, checks: list[Check]) -> pl.DataFrame:
         pl.col(VERDICT)
         .replace_strict(numbers, [check.reason for check in checks], return_dtype=pl.String)
         .alias("reason"),
-    ).cast(dict(REJECTED_COLUMNS))
+    ).cast(pl.Schema(REJECTED_COLUMNS))
 
 
 def set_aside_repeats(
@@ -84,7 +84,7 @@ def set_aside_repeats(
         told.alias("reason"),
     )
     kept = numbered.filter(pl.col("\x1ffirst").is_null() | (pl.col("\x1forder") == pl.col("\x1ffirst")))
-    return kept.select(rows.columns), rejected.cast(dict(REJECTED_COLUMNS))
+    return kept.select(rows.columns), rejected.cast(pl.Schema(REJECTED_COLUMNS))
 
 
 def subject_checks(table: Table, patients: pl.Series | None, patients_table: str) -> list[Check]:

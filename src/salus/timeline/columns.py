@@ -42,7 +42,7 @@ BIRTH, DEATH = "MEDS_BIRTH", "MEDS_DEATH"
 
 
 def fit_columns(frame: pl.DataFrame, columns: dict[str, pl.DataType], *, what: str) -> pl.DataFrame:
-    """Put a frame's columns in order and type; optional ones (all but the first and ``code``) may be absent."""
+    """Put a frame's columns in order and type; those that carry no identity may be absent."""
     absent = [name for name in columns if name not in frame.columns]
     needed = [name for name in absent if name in ("subject_id", "time", "code", "split", "file", "line")]
     if needed:

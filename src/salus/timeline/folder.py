@@ -15,7 +15,7 @@ from salus.errors import TimelineNotWritten
 def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
     """Give a fresh folder beside ``folder`` that takes its place when the block ends well.
 
-    ``mark`` is a file inside that shows what may be replaced: a folder with other content is refused, not wiped.
+    ``mark`` is a file inside that shows what may be replaced: a folder of other content is refused.
     """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / mark).exists())):
         raise TimelineNotWritten(

@@ -36,7 +36,7 @@ class TimelineSettings:
 
 
 def settings_from_json(content: dict[str, object]) -> TimelineSettings:
-    """Read a whole ``dataset.json``; a data set of another tool has no ``salus`` block and gets the defaults."""
+    """Read a whole ``dataset.json``; another tool's data set has no ``salus`` block: defaults."""
     block = content.get("salus")
     said: dict[str, object] = block if isinstance(block, dict) else {}
     zero = said.get("time_zero")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
-import meds
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from meds.schema import (
+    CodeMetadataSchema,
+    DataSchema,
+    DatasetMetadataSchema,
+    SubjectSplitSchema,
+    code_metadata_filepath,
+    data_subdirectory,
+    dataset_metadata_filepath,
+    subject_splits_filepath,
+)
 
 from salus import __version__
 from salus.errors import TimelineBroken, TimelineMissing, nearest
@@ -18,7 +29,7 @@ from salus.timeline.folder import whole_folder
 from salus.timeline.settings import TimelineSettings, settings_from_json
 
 EVENTS_A_SHARD = 500_000
-SETTINGS_FILE = meds.dataset_metadata_filepath
+SETTINGS_FILE = dataset_metadata_filepath
 BOOKS_FILE, REJECTED_FILE = "books.json", "rejected.parquet"
 
 
@@ -33,7 +44,7 @@ def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
     _require(folder)
     frames = []
     for name in SPLITS if split is None else (split,):
-        shards = sorted((folder / meds.data_subdirectory / name).glob("*.parquet"))
+        shards = sorted((folder / data_subdirectory / name).glob("*.parquet"))
         frame = pl.concat([_read_shard(shard) for shard in shards] or [pl.DataFrame(schema=EVENT_COLUMNS)])
         frames.append(frame.with_columns(split=pl.lit(name)) if split is None else frame)
     return pl.concat(frames)
@@ -42,13 +53,13 @@ def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
 def read_codes(folder: Path) -> pl.DataFrame:
     """Read what is known of each code: description, role, unit, plausible range, decimals."""
     _require(folder)
-    return fit_columns(_read_parquet(folder / meds.code_metadata_filepath), CODE_COLUMNS, what="codes")
+    return fit_columns(_read_parquet(folder / code_metadata_filepath), CODE_COLUMNS, what="codes")
 
 
 def read_splits(folder: Path) -> pl.DataFrame:
     """Read which split each subject belongs to."""
     _require(folder)
-    return _read_parquet(folder / meds.subject_splits_filepath)
+    return _read_parquet(folder / subject_splits_filepath)
 
 
 def read_rejected(folder: Path) -> pl.DataFrame:
@@ -79,8 +90,8 @@ def timeline_digest(folder: Path) -> str:
     _require(folder)
     digest = hashlib.sha256()
     for path in [
-        *sorted((folder / meds.data_subdirectory).rglob("*.parquet")),
-        folder / meds.code_metadata_filepath,
+        *sorted((folder / data_subdirectory).rglob("*.parquet")),
+        folder / code_metadata_filepath,
     ]:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -119,12 +130,12 @@ def write_into(
     _check_splits(splits)
     (folder / "metadata").mkdir()
     for name in SPLITS:
-        target = folder / meds.data_subdirectory / name
+        target = folder / data_subdirectory / name
         target.mkdir(parents=True)
         for number, shard in enumerate(_shards(fitted.filter(pl.col("split") == name).drop("split"))):
-            _write_parquet(target / f"{number:04d}.parquet", shard, meds.DataSchema)
-    _write_parquet(folder / meds.code_metadata_filepath, codes, meds.CodeMetadataSchema)
-    _write_parquet(folder / meds.subject_splits_filepath, splits, meds.SubjectSplitSchema)
+            _write_parquet(target / f"{number:04d}.parquet", shard, DataSchema)
+    _write_parquet(folder / code_metadata_filepath, codes, CodeMetadataSchema)
+    _write_parquet(folder / subject_splits_filepath, splits, SubjectSplitSchema)
     refused = pl.DataFrame(schema=REJECTED_COLUMNS) if rejected is None else rejected
     pq.write_table(
         fit_columns(refused, REJECTED_COLUMNS, what="rejections").to_arrow(), folder / REJECTED_FILE
@@ -138,12 +149,12 @@ def _write_settings(path: Path, settings: TimelineSettings) -> None:
         "license": settings.licence,
         "etl_name": "salus",
         "etl_version": __version__,
-        "meds_version": meds.__version__,
+        "meds_version": version("meds"),
         "raw_source_id_columns": ["source"],
         "code_modifier_columns": ["unit"],
         "other_extension_columns": ["known_time"],
     }
-    meds.DatasetMetadataSchema.validate(content)
+    DatasetMetadataSchema.validate(content)
     path.write_text(json.dumps({**content, "salus": settings.as_json()}, indent=2) + "\n", encoding="utf-8")
 
 
@@ -184,7 +195,7 @@ def _shards(events: pl.DataFrame) -> list[pl.DataFrame]:
         .agg(pl.col("end").last())
     )
     starts = [0, *last["end"].to_list()]
-    return [events[start:end] for start, end in zip(starts[:-1], starts[1:], strict=True)]
+    return [events[start:end] for start, end in pairwise(starts)]
 
 
 def _write_parquet(path: Path, frame: pl.DataFrame, schema: type) -> None:
@@ -210,9 +221,9 @@ def _as_meds(frame: pl.DataFrame) -> pa.Table:
 def _require(folder: Path) -> None:
     for name in (
         SETTINGS_FILE,
-        meds.code_metadata_filepath,
-        meds.subject_splits_filepath,
-        meds.data_subdirectory,
+        code_metadata_filepath,
+        subject_splits_filepath,
+        data_subdirectory,
     ):
         if not (folder / name).exists():
             raise TimelineMissing(
