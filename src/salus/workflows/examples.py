@@ -1,4 +1,4 @@
-"""Where the complete use cases on real records lie: packed into an installed Salus, beside ``src`` in a checkout."""
+"""Where the use cases on real records lie: packed into an installed Salus, beside ``src`` in a checkout."""
 
 from __future__ import annotations
 
