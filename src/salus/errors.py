@@ -129,6 +129,60 @@ class Unexpected(RunError):
     code = "SAL-599"
 
 
+class ModelMissing(ModelError):
+    """A folder is not a model."""
+
+    code = "SAL-301"
+
+
+class ModelBroken(ModelError):
+    """A model's file is missing, cut short or changed."""
+
+    code = "SAL-302"
+
+
+class LossNotFinite(ModelError):
+    """Training met a loss that is not a number."""
+
+    code = "SAL-303"
+
+
+class ModelOtherVersion(ModelError):
+    """A model was written in a form this version does not read."""
+
+    code = "SAL-304"
+
+
+class TooFewPatients(ModelError):
+    """There are too few patients to train on or to forecast for."""
+
+    code = "SAL-305"
+
+
+class OtherTimeline(ModelError):
+    """A timeline does not fit a model: another grain, anchor or code system."""
+
+    code = "SAL-306"
+
+
+class WorkerLost(ModelError):
+    """A training or sampling process ended early."""
+
+    code = "SAL-307"
+
+
+class SettingsRefused(ModelError):
+    """A setting of training, generation or forecasting is out of range."""
+
+    code = "SAL-308"
+
+
+class ModelNotWritten(ModelError):
+    """A model folder could not be written."""
+
+    code = "SAL-309"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Suggest the closest valid name: `` (did you mean 'x'?)`` or the empty string.
 
@@ -269,3 +323,9 @@ class NothingToCompare(EvidenceError):
     """A population that evidence needs has no patient."""
 
     code = "SAL-452"
+
+
+class NothingToReport(RunError):
+    """A folder holds no run to report on."""
+
+    code = "SAL-521"

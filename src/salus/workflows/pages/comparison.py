@@ -1,0 +1,158 @@
+"""Frames behind the report's pictures: real and synthetic patients side by side, only as groups."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from salus.timeline.quality import SMALLEST_GROUP
+from salus.timeline.quality_completeness import YEAR_US, per_period, period_length, plain_events
+
+REAL, SYNTHETIC = "real", "synthetic"
+
+
+def code_shares(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
+    """For each code the share of patients who have it: ``code``, ``real``, ``synthetic``."""
+    parts = []
+    for name, events in ((REAL, real), (SYNTHETIC, synthetic)):
+        everyone = max(events["subject_id"].n_unique(), 1)
+        counted = events.group_by("code").agg(pl.col("subject_id").n_unique().alias("patients"))
+        counted = counted.filter(pl.col("patients") >= SMALLEST_GROUP)
+        parts.append(counted.select("code", (pl.col("patients") / everyone).alias(name)))
+    return parts[0].join(parts[1], on="code", how="inner").sort("real", "code", descending=[True, False])
+
+
+def rates_by_period(
+    real: pl.DataFrame, synthetic: pl.DataFrame, *, codes: pl.DataFrame, time_zero: datetime | None
+) -> pl.DataFrame:
+    """Rows per patient of the whole population in each period of follow-up: ``start``, ``rate``, ``who``."""
+    parts = []
+    widths = per_period(real, codes, time_zero)
+    name = widths["period"][0] if widths.height else ""
+    for who, events in ((REAL, real), (SYNTHETIC, synthetic)):
+        periods = per_period(events, codes, time_zero)
+        if periods.height and periods["period"][0] != name:
+            continue
+        everyone = max(events["subject_id"].n_unique(), 1)
+        kept = periods.filter((pl.col("patients") >= SMALLEST_GROUP) & ~pl.col("open"))
+        rate = (pl.col("rows") / everyone).alias("rate")
+        parts.append(kept.select("start", rate, pl.lit(who).alias("who"), "period"))
+    return pl.concat(parts)
+
+
+def value_shares(real: pl.DataFrame, synthetic: pl.DataFrame, code: str, *, bins: int = 24) -> pl.DataFrame:
+    """One code's values in equal bins from the real 1st to 99th percentile: ``start``, ``share``, ``who``.
+
+    A bin with fewer than five real patients counts as empty.
+    """
+    drawn = [(REAL, _values(real, code)), (SYNTHETIC, _values(synthetic, code))]
+    low = drawn[0][1]["numeric_value"].quantile(0.01, interpolation="nearest")
+    high = drawn[0][1]["numeric_value"].quantile(0.99, interpolation="nearest")
+    if low is None or high is None or high <= low:
+        return pl.DataFrame(
+            schema={"start": pl.Float64, "end": pl.Float64, "share": pl.Float64, "who": pl.String}
+        )
+    width = (high - low) / bins
+    edges = pl.DataFrame({"bin": range(bins)}).with_columns((low + pl.col("bin") * width).alias("start"))
+    number = ((pl.col("numeric_value") - low) / width).floor().clip(0, bins - 1).cast(pl.Int64).alias("bin")
+    parts = []
+    for who, values in drawn:
+        inside = values.filter(pl.col("numeric_value").is_between(low, high)).with_columns(number)
+        counted = inside.group_by("bin").agg(
+            pl.len().alias("n"), pl.col("subject_id").n_unique().alias("patients")
+        )
+        counted = counted.filter(pl.col("patients") >= SMALLEST_GROUP)
+        share = (pl.col("n").fill_null(0) / max(values.height, 1)).alias("share")
+        whole = edges.join(counted, on="bin", how="left").sort("bin")
+        parts.append(
+            whole.select("start", (pl.col("start") + width).alias("end"), share, pl.lit(who).alias("who"))
+        )
+    return pl.concat(parts)
+
+
+def _values(events: pl.DataFrame, code: str) -> pl.DataFrame:
+    return events.filter((pl.col("code") == code) & pl.col("numeric_value").is_not_null()).select(
+        "subject_id", pl.col("numeric_value").cast(pl.Float64)
+    )
+
+
+def main_codes(real: pl.DataFrame, codes: pl.DataFrame, most: int = 12) -> list[str]:
+    """The codes with values that most patients have."""
+    valued = plain_events(real, codes).filter(pl.col("numeric_value").is_not_null())
+    counted = valued.group_by("code").agg(pl.col("subject_id").n_unique().alias("patients"))
+    counted = counted.filter(pl.col("patients") >= 20 * SMALLEST_GROUP)
+    return [
+        str(code) for code in counted.sort("patients", "code", descending=[True, False])["code"].head(most)
+    ]
+
+
+def rows_a_patient(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
+    """Quantiles of rows, moments and codes a patient: ``measure``, ``quantile``, ``real``, ``synthetic``."""
+    parts = []
+    for who, events in ((REAL, real), (SYNTHETIC, synthetic)):
+        counts = events.group_by("subject_id").agg(
+            pl.len().alias("rows"),
+            pl.col("time").drop_nulls().n_unique().alias("moments"),
+            pl.col("code").n_unique().alias("distinct codes"),
+        )
+        rows = [
+            {"measure": measure, "quantile": name, who: counts[measure].quantile(at, interpolation="nearest")}
+            for measure in ("rows", "moments", "distinct codes")
+            for name, at in (
+                ("25th percentile", 0.25),
+                ("median", 0.5),
+                ("75th percentile", 0.75),
+                ("95th percentile", 0.95),
+            )
+        ]
+        parts.append(
+            pl.DataFrame(rows, schema={"measure": pl.String, "quantile": pl.String, who: pl.Float64})
+        )
+    return parts[0].join(parts[1], on=["measure", "quantile"], maintain_order="left")
+
+
+def invented_patients(
+    synthetic: pl.DataFrame, *, codes: pl.DataFrame, time_zero: datetime | None, patients: int = 3
+) -> list[list[tuple[str, str]]]:
+    """A few synthetic patients as (when, what) lines: of middling length, the first by number."""
+    lengths = synthetic.group_by("subject_id").len().sort("len", "subject_id")
+    if lengths.is_empty():
+        return []
+    middle = lengths.filter(pl.col("len") >= pl.col("len").median()).head(patients)["subject_id"]
+    meaning = dict(zip(codes["code"], codes["description"], strict=True))
+    long_ago = pl.col("time").is_null() | pl.col("code").str.starts_with("MEDS_BIRTH")
+    drawn = []
+    for subject in sorted(middle.to_list()):
+        mine = synthetic.filter(pl.col("subject_id") == subject).with_columns(long_ago.alias("fixed"))
+        lines: dict[str, list[str]] = {}
+        for row in mine.sort("fixed", "time", descending=[True, False]).to_dicts():
+            what = str(meaning.get(row["code"]) or row["code"])
+            value = row["numeric_value"]
+            said = what if value is None else f"{what} {value:.4g} {row['unit'] or ''}".strip()
+            lines.setdefault(_when(row["time"], time_zero), []).append(said)
+        drawn.append([(when, "; ".join(said)) for when, said in lines.items()])
+    return drawn
+
+
+def _when(time: datetime | None, zero: datetime | None) -> str:
+    if time is None:
+        return "always"
+    if zero is None:
+        return time.strftime("%Y-%m-%d")
+    gone = (time - zero).total_seconds()
+    if abs(gone) < 3 * 86_400:
+        return f"{'−' if gone < 0 else ''}{abs(gone) / 3600:.1f} h"
+    if abs(gone) < 90 * 86_400:
+        return f"day {gone / 86_400:.0f}"
+    return f"year {gone * 1_000_000 / YEAR_US:.1f}".replace("-", "−")
+
+
+def period_name(rates: pl.DataFrame) -> str:
+    """What one period is, for an axis."""
+    name = str(rates["period"][0]) if rates.height else "period"
+    if period_length(name) is None:
+        return "calendar year"
+    return {"year": "years since time zero", "day": "days since time zero"}.get(
+        name, f"periods of {name} since time zero"
+    )
