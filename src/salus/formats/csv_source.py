@@ -50,8 +50,8 @@ writes the row at time zero for everyone, with the first ``missing`` cell where 
 
 Keys of a moment: ``moment``, ``unit``, ``missing``, ``missing_below``, ``earliest: "48:02"`` (never
 before this; hh:mm after time zero), ``otherwise: "48:01"`` (where not recorded), ``after: MOMENT`` (at
-least one grain later than that one), ``code`` (the event that happens then, where recorded), ``unless: {COLUMN: CELL}``.
-Every time so moved or assumed is counted in the books.
+least one grain later than that one), ``code`` (the event that happens then, where recorded) and
+``unless: {COLUMN: CELL}``. Every time so moved or assumed is counted in the books.
 """
 
 from __future__ import annotations
