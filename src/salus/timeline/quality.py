@@ -59,7 +59,7 @@ def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: dat
             "share_of_patients",
             "missing_value",
         ),
-        per_patient=_spread_of_many(events),
+        per_patient=_spread_of_many(events, codes),
         periods=withhold(per_period(events, codes, time_zero), "rows", "rows_per_patient"),
         values=_values_of_many(events),
         histograms=histograms(events, smallest=SMALLEST_GROUP),
@@ -72,8 +72,8 @@ def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: dat
     )
 
 
-def _spread_of_many(events: pl.DataFrame) -> pl.DataFrame:
-    patients = per_patient(events)
+def _spread_of_many(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    patients = per_patient(events, codes)
     return spread(patients if patients.height >= SMALLEST_GROUP else patients.clear())
 
 

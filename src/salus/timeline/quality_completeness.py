@@ -42,15 +42,20 @@ def per_code(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def per_patient(events: pl.DataFrame) -> pl.DataFrame:
-    """Count each patient's rows, distinct codes and distinct moments, and the days from first to last."""
+def per_patient(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    """Count each patient's rows, distinct codes and distinct moments, and the days from first to last.
+
+    The day of birth does not count into the days: it would say the age, not how long the patient was seen.
+    """
+    births = codes.filter(pl.col("role") == "birth")["code"].to_list()
+    seen = pl.col("time").filter(~pl.col("code").is_in(births))
     return (
         events.group_by("subject_id")
         .agg(
             pl.len().alias("rows"),
             pl.col("code").n_unique().alias("codes"),
             pl.col("time").drop_nulls().n_unique().alias("moments"),
-            ((pl.col("time").max() - pl.col("time").min()).dt.total_seconds() / 86_400).alias("days"),
+            ((seen.max() - seen.min()).dt.total_seconds() / 86_400).alias("days"),
         )
         .sort("subject_id")
     )

@@ -24,7 +24,6 @@ from salus.workflows.stages import Json
 
 PAGE_FILE, SUMMARY_FILE, FINDINGS_FILE = "report.html", "summary.json", "findings.json"
 RISKS_FILE = Path("forecasts") / "held_out.parquet"
-CURVE_FILES = ("training.json", "log.json", "curve.json", "model.json")
 
 
 def report(
@@ -108,8 +107,8 @@ def _read_json(path: Path) -> Json:
 
 def _curve(model: Path) -> tuple[pl.DataFrame | None, str]:
     """The losses that training noted, in any of the model's JSON files: a list ``curve`` of points."""
-    for name in CURVE_FILES:
-        found = _find_curve(_read_json(model / name))
+    for path in sorted(model.glob("*.json")):
+        found = _find_curve(_read_json(path))
         if found:
             return _points(found)
     return None, ""

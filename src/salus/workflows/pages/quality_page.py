@@ -8,6 +8,7 @@ from typing import cast
 import polars as pl
 
 from salus.timeline.quality import Quality
+from salus.workflows.pages.comparison import period_name
 from salus.workflows.pages.drawing import Picture
 from salus.workflows.pages.pictures import over_periods, share_bars, value_histogram
 from salus.workflows.pages.render import Page, Table, render
@@ -91,7 +92,7 @@ def checks(quality: Quality, assumed_known_time: int) -> list[Check]:
 
 
 def _rows(amount: int | None) -> str:
-    return f"some, of {WITHHELD}" if amount is None else "none" if amount == 0 else f"{amount:,} rows"
+    return f"some, of {WITHHELD}" if amount is None else "none" if amount == 0 else f"{amount:,}"
 
 
 def _total(amounts: pl.Series) -> str:
@@ -103,7 +104,8 @@ def _codes(frame: pl.DataFrame) -> str:
     names = frame["code"].unique(maintain_order=True).to_list()
     if not names:
         return "no code"
-    return f"{len(names)} codes ({', '.join(names[:6])}{', …' if len(names) > 6 else ''})"
+    many = "1 code" if len(names) == 1 else f"{len(names)} codes"
+    return f"{many} ({', '.join(names[:6])}{', …' if len(names) > 6 else ''})"
 
 
 def _names(quality: Quality) -> dict[str, str]:
@@ -111,7 +113,7 @@ def _names(quality: Quality) -> dict[str, str]:
     return {
         str(row["code"]): str(row["description"])
         for row in quality.codes.to_dicts()
-        if row["description"] and len(str(row["description"])) <= 40
+        if row["description"] and len(str(row["description"])) <= 60
     }
 
 
@@ -123,11 +125,7 @@ def _period_pictures(quality: Quality) -> list[Picture]:
     periods = quality.periods
     if periods.is_empty():
         return []
-    name = str(periods["period"][0])
-    since = (
-        name if name == "calendar year" else f"periods of one {name} since time zero".replace("one 4", "4")
-    )
-    since = since.replace("one 30 days", "30 days")
+    since = period_name(periods)
     open_ends = " The first and last hold everything before and after." if periods["open"].any() else ""
     return [
         over_periods(periods, "rows", title="rows", since=since, caption=f"Rows in each period.{open_ends}"),

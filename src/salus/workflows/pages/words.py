@@ -6,6 +6,7 @@ from math import isfinite
 
 WITHHELD = "fewer than 5 patients"
 NOT_COMPUTED = "not computed"
+HELD = "\N{NO-BREAK SPACE}"
 
 
 def count(amount: int | float | None) -> str:
@@ -18,34 +19,36 @@ def count(amount: int | float | None) -> str:
 
 
 def number(value: float | None, unit: str | None = None, missing: str = "–") -> str:
-    """Write a number with four significant figures and its unit.
+    """Write a number to four significant figures, with its unit.
 
-    >>> number(13682.0, "mm[Hg]"), number(0.12345), number(None)
-    ('13,680 mm[Hg]', '0.1235', '–')
+    The space before the unit does not break a line.
+
+    >>> number(13682.0, "mm[Hg]").split("\N{NO-BREAK SPACE}"), number(0.12345), number(None)
+    (['13,680', 'mm[Hg]'], '0.1235', '–')
     """
     if value is None or not isfinite(value):
         return missing
     shown = f"{float(f'{value:.4g}'):,.10g}"
-    return f"{shown} {unit}" if unit and unit != "1" else shown
+    return f"{shown}{HELD}{unit}" if unit and unit != "1" else shown
 
 
 def share(value: float | None) -> str:
     """Write a share as a percentage.
 
-    >>> share(0.4265), share(1.0)
-    ('42.6 %', '100.0 %')
+    >>> share(0.4265).split(HELD)
+    ['42.6', '%']
     """
-    return WITHHELD if value is None else f"{100 * value:.1f} %"
+    return WITHHELD if value is None else f"{100 * value:.1f}{HELD}%"
 
 
 def interval(value: float | None, lower: float | None, upper: float | None, digits: int = 3) -> str:
     """Write a value with its 95 % interval.
 
-    >>> interval(0.812, 0.79, 0.83)
+    >>> interval(0.812, 0.79, 0.83).replace(HELD, " ")
     '0.812 [0.790 to 0.830]'
     """
     if value is None or not isfinite(value):
         return NOT_COMPUTED
     if lower is None or upper is None:
         return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{lower:.{digits}f} to {upper:.{digits}f}]"
+    return f"{value:.{digits}f} [{lower:.{digits}f}{HELD}to{HELD}{upper:.{digits}f}]"
