@@ -1,0 +1,46 @@
+"""``salus forecast``: each patient's risk, with its interval, from sampled futures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from salus.cli import console
+from salus.workflows.forecast import forecast as forecast_risks
+
+
+def forecast(
+    model: Annotated[Path, typer.Argument(help="The model's folder.", metavar="MODEL")],
+    folder: Annotated[Path, typer.Argument(help="The timeline's folder.", metavar="DIR")],
+    task: Annotated[Path, typer.Option(help="The task file: which outcomes, from which moment.")],
+    to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    samples: Annotated[int, typer.Option(help="Futures to draw for each patient.")] = 128,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
+    split: Annotated[
+        str, typer.Option(help="Patients to forecast for: train, tuning, held_out or all.")
+    ] = "held_out",
+    as_json: console.JSON_OPTION = False,
+) -> None:
+    """Give each patient's risk, with its interval, from sampled futures."""
+    with console.session(as_json) as progress:
+        result = forecast_risks(
+            model,
+            folder,
+            task=task,
+            to=to,
+            samples=samples,
+            seed=seed,
+            split=None if split == "all" else split,
+            progress=progress,
+        )
+    console.result(
+        result,
+        as_json,
+        [
+            f"forecast {', '.join(result.outcomes)} for {result.patients:,} patients from {result.samples} futures "
+            f"each in {result.seconds:.1f} s",
+            f"risks with 95 % Monte Carlo bounds: {result.risks}",
+        ],
+    )

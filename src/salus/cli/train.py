@@ -1,0 +1,34 @@
+"""``salus train``: learn to generate patients from a timeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from salus.cli import console
+from salus.workflows.train import train as train_model
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(help="The timeline's folder.", metavar="DIR")],
+    to: Annotated[Path, typer.Option(help="Where to write the model's folder.")],
+    minutes: Annotated[float, typer.Option(help="Stop after so many minutes at the latest.")] = 5.5,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
+    as_json: console.JSON_OPTION = False,
+) -> None:
+    """Learn to generate patients from a timeline."""
+    with console.session(as_json) as progress:
+        result = train_model(folder, to, minutes=minutes, seed=seed, progress=progress)
+    console.result(
+        result,
+        as_json,
+        [
+            f"trained on {result.patients:,} patients for {result.seconds:.0f} s ({result.epochs:.1f} epochs, "
+            f"{result.facts_per_second:,.0f} facts/s); stopped: {result.stopped}",
+            f"loss on tuning patients: {result.best_loss:.3f} nats per fact",
+            f"model: {result.model}",
+            f"learning curve: {result.curve}",
+        ],
+    )

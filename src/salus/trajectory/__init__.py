@@ -1,0 +1,1 @@
+"""The generative model: vocabulary, network, training, sampling, forecasting."""

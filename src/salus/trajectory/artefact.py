@@ -1,0 +1,139 @@
+"""A trained model as a folder: safetensors and JSON with a digest each. Loading reads numbers and runs no code.
+
+model.json               what it is: settings, losses, lineage, and the SHA-256 of every other file
+weights.safetensors      the network
+vocabulary.json          codes, clock, protection
+vocabulary.safetensors   value and waiting-time bins
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
+from salus.trajectory.checkpoint import digest_of
+from salus.trajectory.network import Network, Size
+from salus.trajectory.training import TrainLog, TrainSettings
+from salus.trajectory.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
+
+FORMAT = 1
+"""Raised whenever a model of an earlier form can no longer be read."""
+ABOUT = "model.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Where a model comes from."""
+
+    salus: str
+    torch: str
+    timeline_digest: str
+    data_set: str
+    splits: str
+    patients_train: int
+    patients_tuning: int
+    facts_after_death: int
+    hardware: dict[str, str | int | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A network with its vocabulary, settings, training log and lineage."""
+
+    network: Network
+    vocabulary: Vocabulary
+    settings: TrainSettings
+    log: TrainLog
+    lineage: Lineage
+    codes: list[dict[str, object]]
+    digest: str = ""
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write the model's files into an existing, empty folder."""
+    save_vocabulary(model.vocabulary, folder)
+    save_file(
+        {name: value.contiguous() for name, value in model.network.state_dict().items()}, folder / WEIGHTS
+    )
+    files = {
+        path.name: digest_of(path)
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".json", ".safetensors"}
+    }
+    about = {
+        "format": FORMAT,
+        "size": asdict(model.network.size),
+        "settings": asdict(model.settings),
+        "log": asdict(model.log),
+        "lineage": asdict(model.lineage),
+        "codes": model.codes,
+        "files": files,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1))
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model folder.
+
+    Raises ModelMissing (SAL-301), ModelBroken (SAL-302: a file is missing, cut short or changed) or
+    ModelOtherVersion (SAL-304).
+    """
+    about = _read_about(folder)
+    for name, digest in about["files"].items():
+        path = folder / name
+        if not path.is_file() or digest_of(path) != digest:
+            raise ModelBroken(
+                f"'{name}' is missing, cut short or changed since the model was saved",
+                where=str(folder),
+                fix="copy the whole model folder again, or train it again with `salus train`",
+            )
+    try:
+        vocabulary = load_vocabulary(folder)
+        network = Network(vocabulary, Size(**about["size"]))
+        network.load_state_dict(load_file(folder / WEIGHTS))
+        return Model(
+            network=network.eval(),
+            vocabulary=vocabulary,
+            settings=TrainSettings(**about["settings"]),
+            log=TrainLog(**about["log"]),
+            lineage=Lineage(**about["lineage"]),
+            codes=about["codes"],
+            digest=digest_of(folder / ABOUT),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelBroken(
+            "the model's files do not fit together",
+            where=str(folder),
+            fix="train it again with `salus train`",
+        ) from error
+
+
+def _read_about(folder: Path):  # type: ignore[no-untyped-def]
+    path = folder / ABOUT
+    if not path.is_file():
+        raise ModelMissing(
+            f"'{folder.name}' is not a model folder: it has no {ABOUT}",
+            where=str(folder),
+            fix="give the folder that `salus train … --to MODEL` wrote",
+        )
+    try:
+        about = json.loads(path.read_text())
+        form = about["format"]
+        about["files"]["vocabulary.json"], about["files"][WEIGHTS]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ModelBroken(
+            f"{ABOUT} is cut short or not a model's", where=str(path), fix="train it again with `salus train`"
+        ) from error
+    if form != FORMAT:
+        raise ModelOtherVersion(
+            f"the model has form {form}; this version of Salus reads form {FORMAT}",
+            where=str(path),
+            fix="train it again with this version, or use the version that wrote it",
+        )
+    return about

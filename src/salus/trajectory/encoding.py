@@ -1,0 +1,242 @@
+"""From timeline rows to flat arrays and back: facts within moments within patients, nothing padded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from salus.trajectory.bins import INNER, FloatArray, IntArray
+from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
+
+BEFORE_TIME = -(2**60)
+"""Moment key of static facts: sorts before every dated moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """Patients as flat arrays; each patient's moment 0 holds the static facts.
+
+    ``code``, ``bin``, ``rank`` (value's place in its code's distribution, 0 to 1): one a fact.
+    ``fact_start`` (moments+1,): first fact of each moment. ``time`` (moments,): grains from time zero; the static
+    moment carries its patient's first time. ``moment_start`` (patients+1,). ``end`` (patients,): grains at which
+    follow-up stops; ``died`` (patients,): the last moment holds death, so nothing follows by nature.
+    ``age`` (patients,): years at the anchor (or at the record's start); NaN where the birth is not known.
+    """
+
+    subject: IntArray
+    code: IntArray
+    bin: IntArray
+    rank: FloatArray
+    fact_start: IntArray
+    time: IntArray
+    moment_start: IntArray
+    end: IntArray
+    died: npt.NDArray[np.bool_]
+    age: FloatArray
+
+    @property
+    def patients(self) -> int:
+        """Number of patients."""
+        return len(self.subject)
+
+    @property
+    def facts(self) -> int:
+        """Number of facts, static ones included."""
+        return len(self.code)
+
+    def of(self, patients: IntArray) -> Records:
+        """Take the records of some patients, in the order given."""
+        moments = _ranges(self.moment_start[patients], self.moment_start[patients + 1])
+        facts = _ranges(self.fact_start[moments], self.fact_start[moments + 1])
+        moment_counts = self.moment_start[patients + 1] - self.moment_start[patients]
+        fact_counts = self.fact_start[moments + 1] - self.fact_start[moments]
+        return Records(
+            subject=self.subject[patients],
+            code=self.code[facts],
+            bin=self.bin[facts],
+            rank=self.rank[facts],
+            fact_start=np.r_[0, np.cumsum(fact_counts)],
+            time=self.time[moments],
+            moment_start=np.r_[0, np.cumsum(moment_counts)],
+            end=self.end[patients],
+            died=self.died[patients],
+            age=self.age[patients],
+        )
+
+
+def _ranges(starts: IntArray, stops: IntArray) -> IntArray:
+    """Concatenate ``range(start, stop)`` for all pairs, without a loop."""
+    lengths = stops - starts
+    offsets = np.repeat(starts - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
+    return np.arange(int(lengths.sum()), dtype=np.int64) + offsets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """One row a patient: subject_id, start, reference (anchor or start), end (all in grains), died; and moments."""
+
+    facts: pl.DataFrame
+    moments: pl.DataFrame
+    patients: pl.DataFrame
+    after_death: int
+
+
+def facts_of(events: pl.DataFrame, clock: Clock, death: list[str]) -> Spans:
+    """Sort timeline rows into facts of moments: pseudo-facts for start and age added, rows after death set aside.
+
+    Rows of the anchor, birth and end of follow-up are not facts: they become the time axis, the age and censoring.
+    """
+    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
+    grain = clock.grain_seconds * 1_000_000
+    grains = (pl.col("time") - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
+    rows = events.select(
+        "subject_id",
+        "code",
+        "numeric_value",
+        (pl.col("time").is_null()).alias("static"),
+        grains.alias("at"),
+        text=pl.col("text_value").is_not_null() if "text_value" in events.columns else pl.lit(False),
+    ).with_columns(moment=pl.when("static").then(BEFORE_TIME).otherwise(pl.col("at").floordiv(grain)))
+    birth = rows.filter(pl.col("code") == clock.birth).group_by("subject_id").agg(birth=pl.col("at").min())
+    end = (
+        rows.filter(pl.col("code") == clock.follow_up_end)
+        .group_by("subject_id")
+        .agg(stop=pl.col("moment").max())
+    )
+    dated = rows.filter(pl.col("code") != (clock.birth or ""), pl.col("code") != (clock.follow_up_end or ""))
+    died = dated.filter(pl.col("code").is_in(death)).group_by("subject_id").agg(death=pl.col("moment").min())
+    dated = dated.join(died, on="subject_id", how="left")
+    late = dated.filter(pl.col("moment") > pl.col("death")).height
+    dated = dated.filter(pl.col("death").is_null() | (pl.col("moment") <= pl.col("death")))
+    moments = dated.filter(~pl.col("static")).select("subject_id", "moment").unique()
+    patients = (
+        moments.group_by("subject_id")
+        .agg(start=pl.col("moment").min(), last=pl.col("moment").max())
+        .join(end, on="subject_id", how="left")
+        .join(died, on="subject_id", how="left")
+        .join(birth, on="subject_id", how="left")
+        .with_columns(
+            end=pl.max_horizontal("last", pl.col("stop").fill_null(pl.col("last"))),
+            died=pl.col("death").is_not_null(),
+        )
+        .with_columns(reference=pl.lit(0) if clock.anchor else pl.col("start"))
+        .sort("subject_id")
+    )
+    facts = pl.concat(
+        [
+            dated.filter(pl.col("code") != (clock.anchor or "")).select(
+                "subject_id", "moment", "static", "code", "numeric_value", "text"
+            ),
+            _pseudo_facts(patients, clock),
+        ]
+    ).join(patients.select("subject_id"), on="subject_id", how="semi")
+    statics = patients.select("subject_id", moment=pl.lit(BEFORE_TIME, dtype=pl.Int64))
+    moments = pl.concat([moments, statics]).sort("subject_id", "moment")
+    return Spans(facts=facts, moments=moments, patients=patients, after_death=late)
+
+
+def _pseudo_facts(patients: pl.DataFrame, clock: Clock) -> pl.DataFrame:
+    """The record's start and the age at the reference moment, as facts of the static moment."""
+    common = [pl.lit(BEFORE_TIME, dtype=pl.Int64).alias("moment"), pl.lit(True).alias("static")]
+    start = patients.select(
+        "subject_id",
+        *common,
+        code=pl.lit(START),
+        numeric_value=pl.col("start").cast(pl.Float32),
+        text=pl.lit(False),
+    )
+    age = (
+        patients.with_columns(numeric_value=_years(patients, clock))
+        .drop_nulls("birth")
+        .select("subject_id", *common, code=pl.lit(BIRTH), numeric_value="numeric_value", text=pl.lit(False))
+    )
+    return pl.concat([start, age])
+
+
+def _years(patients: pl.DataFrame, clock: Clock) -> pl.Series:
+    """Age at the reference moment in years; null where the birth is not known."""
+    seconds = pl.col("reference") * clock.grain_seconds - pl.col("birth") / 1e6
+    return patients.select((seconds / YEAR_SECONDS).cast(pl.Float32).alias("age"))["age"]
+
+
+def waits_of(spans: Spans) -> IntArray:
+    """Grains between successive moments, and from the last moment to the end of follow-up."""
+    dated = spans.moments.filter(pl.col("moment") != BEFORE_TIME)
+    gaps = dated.select(pl.col("moment").diff().over("subject_id")).drop_nulls()["moment"].to_numpy()
+    ends = (spans.patients["end"] - spans.patients["last"]).to_numpy()
+    return np.r_[gaps, ends].astype(np.int64)
+
+
+def encode(spans: Spans, vocabulary: Vocabulary) -> Records:
+    """Turn facts into arrays in drawing order; codes the vocabulary withholds are left out."""
+    index = vocabulary.index()
+    moments = spans.moments.with_row_index("row")
+    facts = (
+        spans.facts.filter(pl.col("code").is_in(list(index)))
+        .with_columns(position=pl.col("code").replace_strict(index, return_dtype=pl.Int64))
+        .join(moments, on=["subject_id", "moment"], how="inner")
+        .sort("row", "position", "numeric_value")
+    )
+    codes = facts["position"].to_numpy().astype(np.int64)
+    bins, ranks = place_values(codes, facts["numeric_value"].to_numpy().astype(np.float32), vocabulary)
+    counts = np.bincount(facts["row"].to_numpy(), minlength=moments.height)
+    sizes = moments.group_by("subject_id", maintain_order=True).len()["len"].to_numpy()
+    starts = np.r_[0, np.cumsum(sizes)].astype(np.int64)
+    time = moments["moment"].to_numpy().astype(np.int64)
+    time[starts[:-1]] = spans.patients["start"].to_numpy()
+    return Records(
+        subject=spans.patients["subject_id"].to_numpy().astype(np.int64),
+        code=codes,
+        bin=bins,
+        rank=ranks,
+        fact_start=np.r_[0, np.cumsum(counts)].astype(np.int64),
+        time=time,
+        moment_start=starts,
+        end=spans.patients["end"].to_numpy().astype(np.int64),
+        died=spans.patients["died"].to_numpy(),
+        age=_years(spans.patients, vocabulary.clock).to_numpy().astype(np.float32),
+    )
+
+
+def place_values(codes: IntArray, values: FloatArray, vocabulary: Vocabulary) -> tuple[IntArray, FloatArray]:
+    """Bin and rank of each value; rank is (bin + place inside the bin) / bins, and 0.5 where there is no value."""
+    bins = np.zeros(len(codes), dtype=np.int64)
+    ranks = np.full(len(codes), 0.5, dtype=np.float32)
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(vocabulary.size + 1))
+    for position, entry in enumerate(vocabulary.entries):
+        if not entry.bins:
+            continue
+        rows = order[edges[position] : edges[position + 1]]
+        real = entry.bins - int(entry.absent)
+        column = values[rows]
+        placed = np.clip(
+            np.searchsorted(vocabulary.lows[position, :real], column, side="right") - 1, 0, real - 1
+        )
+        inner = vocabulary.inner[position, placed]
+        width = np.maximum(inner[:, INNER - 1] - inner[:, 0], 1e-9)
+        inside = np.where(inner[:, INNER - 1] > inner[:, 0], (column - inner[:, 0]) / width, 0.5)
+        missing = np.isnan(column)
+        bins[rows] = np.where(missing, real, placed)
+        ranks[rows] = np.where(missing, 0.5, (placed + np.clip(inside, 0, 1)) / real)
+    return bins, ranks
+
+
+def draw_values(codes: IntArray, bins: IntArray, inside: FloatArray, vocabulary: Vocabulary) -> FloatArray:
+    """Invert the in-bin distribution at ``inside`` (0 to 1) and round to the code's recorded decimals; NaN: no value."""
+    points = inside * (INNER - 1)
+    left = np.minimum(points.astype(np.int64), INNER - 2)
+    real = np.minimum(bins, vocabulary.inner.shape[1] - 1)
+    inner = vocabulary.inner[codes, real]
+    rows = np.arange(len(codes))
+    low, high = inner[rows, left], inner[rows, left + 1]
+    drawn = low + (high - low) * (points - left)
+    decimals = np.asarray([entry.decimals for entry in vocabulary.entries])[codes]
+    scale = 10.0**decimals
+    rounded = np.round(drawn.astype(np.float64) * scale) / scale
+    counts = np.asarray([entry.bins - int(entry.absent) for entry in vocabulary.entries])[codes]
+    return np.where(bins >= counts, np.nan, rounded).astype(np.float32)

@@ -1,0 +1,186 @@
+"""The two-level network: a recurrence over moments, and a small autoregressive network over the facts of a moment.
+
+Level one is a gated recurrence whose state does not grow with history (Cho et al. 2014, arXiv:1406.1078). Level two
+draws the facts of one moment in a fixed order, each given the state, the sum of the facts already drawn (a neural
+autoregressive estimator over a set, Larochelle & Murray 2011) and what the chart last said of the same code.
+Waits are competing discretised hazards: the next moment, and the end of follow-up, which is censoring and not a fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from salus.trajectory.batches import TIME_WIDTH, Batch
+from salus.trajectory.vocabulary import Vocabulary
+
+WAVES = 6
+BASIS = 2 + 2 * WAVES
+NEVER = -1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Width of the state and of the fact network; share of units dropped in training."""
+
+    width: int = 160
+    dropout: float = 0.1
+
+
+def rank_basis(rank: Tensor) -> Tensor:
+    """A value's rank in (0, 1) as smooth functions: shape (..., BASIS)."""
+    angle = torch.pi * rank[..., None] * torch.arange(1, WAVES + 1, dtype=torch.float32)
+    return torch.cat(
+        [rank[..., None] - 0.5, torch.ones_like(rank)[..., None], torch.sin(angle), torch.cos(angle)], dim=-1
+    )
+
+
+class Network(nn.Module):
+    """See the module's docstring. All methods take and give float32 on the CPU or a GPU."""
+
+    def __init__(self, vocabulary: Vocabulary, size: Size) -> None:
+        super().__init__()
+        width, codes = size.width, vocabulary.size
+        waits = len(vocabulary.wait_edges) - 1
+        self.size = size
+        self.drop = nn.Dropout(size.dropout)
+        self.code = nn.Embedding(codes, width)
+        self.gate = nn.Embedding(codes, width)
+        self.value = nn.Linear(BASIS, width)
+        self.moment = nn.Linear(width + TIME_WIDTH + 3 * vocabulary.tracked, width)
+        self.moment_norm = nn.LayerNorm(width)
+        self.recurrence = nn.GRU(width, width)
+        self.start = nn.Parameter(torch.zeros(2 * width))
+        self.next_wait = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, waits))
+        self.end_wait = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, waits))
+        self.context = nn.Linear(2 * width + TIME_WIDTH, width)
+        self.drawn = nn.Linear(width, width, bias=False)
+        self.prior = nn.Embedding(codes + 1, width)
+        self.mix_in = nn.Linear(width, 2 * width)
+        self.mix_out = nn.Linear(2 * width, width)
+        self.mix_norm = nn.LayerNorm(width)
+        self.out_norm = nn.LayerNorm(width)
+        self.next_code = nn.Linear(width, codes + 1)
+        self.value_in = nn.Linear(width + BASIS + 2, width)
+        self.value_code = nn.Embedding(codes, width)
+        self.value_mid = nn.Linear(width, width)
+        self.value_out = nn.Linear(width, vocabulary.lows.shape[1])
+        self.value_bias = nn.Embedding(codes, vocabulary.lows.shape[1])
+        self._register_rules(vocabulary)
+        nn.init.zeros_(self.value_bias.weight)
+
+    def _register_rules(self, vocabulary: Vocabulary) -> None:
+        """What can never be drawn, as tables of 0 and NEVER: by kind of moment, by order, by number of bins."""
+        codes = vocabulary.size
+        static = torch.tensor([entry.static for entry in vocabulary.entries])
+        repeats = torch.tensor([entry.repeats for entry in vocabulary.entries])
+        kind = torch.zeros(2, codes + 1)
+        kind[0, :codes][static] = NEVER
+        kind[1, :codes][~static] = NEVER
+        order = torch.zeros(codes + 1, codes + 1)
+        position = torch.arange(codes)
+        behind = position[None, :] < position[:, None]
+        behind |= (position[None, :] == position[:, None]) & ~repeats[None, :]
+        order[:codes, :codes][behind] = NEVER
+        bins = torch.tensor([entry.bins for entry in vocabulary.entries])
+        beyond = torch.where(torch.arange(vocabulary.lows.shape[1])[None] < bins[:, None], 0.0, NEVER)
+        self.anchored = int(vocabulary.clock.anchor is not None)
+        self.register_buffer("rule_kind", kind, persistent=False)
+        self.register_buffer("rule_order", order, persistent=False)
+        self.register_buffer("rule_bins", beyond, persistent=False)
+
+    def fact(self, code: Tensor, rank: Tensor) -> Tensor:
+        """Embed facts: (N,) codes and ranks -> (N, width)."""
+        return self.code(code) + self.gate(code) * self.value(rank_basis(rank))
+
+    def moment_input(self, facts: Tensor, time: Tensor, chart: Tensor) -> Tensor:
+        """Input of the recurrence: summed facts (M, width), time features, chart."""
+        return self.drop(F.gelu(self.moment_norm(self.moment(torch.cat([facts, time, chart], dim=1)))))
+
+    def waits(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities over waiting-time bins: of the next moment (never at once), and of the end of follow-up."""
+        following = self.next_wait(state)
+        following = torch.cat([torch.full_like(following[:, :1], NEVER), following[:, 1:]], dim=1)
+        return F.log_softmax(following, dim=1), F.log_softmax(self.end_wait(state), dim=1)
+
+    def moment_context(self, state: Tensor, time: Tensor) -> Tensor:
+        """What the facts of the next moment are drawn from, once its time is known."""
+        return self.context(torch.cat([state, time], dim=1))
+
+    def decide(self, context: Tensor, drawn: Tensor, prior: Tensor) -> Tensor:
+        """State of the fact network: context and sum of drawn facts (N, width), code drawn just before (N,)."""
+        x = context + self.drawn(drawn) + self.prior(prior)
+        return self.out_norm(x + self.mix_out(self.drop(F.gelu(self.mix_in(self.mix_norm(x))))))
+
+    def code_logits(self, x: Tensor, prior: Tensor, static: Tensor, seen: Tensor) -> Tensor:
+        """Logits of the next code, or that the moment is complete; what cannot occur is NEVER."""
+        logits = self.next_code(x) + self.rule_order[prior] + self.rule_kind[static.long()]
+        size = seen.shape[1]
+        return torch.cat([logits[:, :size].masked_fill(seen, NEVER), logits[:, size:]], dim=1)
+
+    def value_logits(self, x: Tensor, code: Tensor, last: Tensor) -> Tensor:
+        """Logits of the value's bin given its code and what the chart last said of it (seen, since, rank)."""
+        known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1]], dim=1)
+        y = F.gelu(self.value_in(known) + self.value_code(code))
+        y = y + F.gelu(self.value_mid(y))
+        return self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
+
+    def states(self, batch: Batch, facts: Tensor) -> Tensor:
+        """State after each moment: (M + 1, 2 width); the last row is the learned start."""
+        moments = len(batch.previous)
+        summed = torch.zeros(moments, facts.shape[1]).index_add_(0, batch.fact_moment, facts)
+        inputs = self.moment_input(summed, batch.moment_time, batch.chart)
+        packed = PackedSequence(inputs[batch.gru_order], batch.gru_sizes)
+        out, _ = self.recurrence(packed)
+        hidden = self.drop(torch.empty_like(inputs).index_copy(0, batch.gru_order, out.data))
+        return torch.cat([torch.cat([hidden, inputs], dim=1), self.start[None]], dim=0)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Negative log-likelihoods of the batch, summed, in nats: code, value, wait."""
+        facts = self.fact(batch.code, batch.rank)
+        states = self.states(batch, facts)
+        running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
+        context = self.moment_context(states[batch.previous], batch.moment_time)
+        first = batch.decision_row[
+            torch.cat([torch.ones(1, dtype=torch.bool), batch.decision_moment.diff() > 0])
+        ]
+        drawn = running[batch.decision_row] - running[first[batch.decision_moment]]
+        x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
+        static, seen = batch.static[batch.decision_moment], batch.seen[batch.decision_moment]
+        codes = F.cross_entropy(
+            self.code_logits(x, batch.decision_prior, static, seen), batch.decision_target, reduction="sum"
+        )
+        code = batch.decision_target[batch.valued]
+        values = F.cross_entropy(
+            self.value_logits(x[batch.valued], code, batch.value_last), batch.value_target, reduction="sum"
+        )
+        return {"code": codes, "value": values, "wait": self.wait_loss(states[batch.wait_from], batch)}
+
+    def wait_loss(self, state: Tensor, batch: Batch) -> Tensor:
+        """Competing waits: what happened first is an event, the other is known to lie beyond it.
+
+        Kind 0: next moment seen, end of follow-up later. 1: follow-up ended, next moment later. 2: the anchor came
+        first; before it follow-up does not end.
+        """
+        following, ending = self.waits(state)
+        bins, beyond = batch.wait_bin[:, None], torch.log(batch.wait_inside.clamp(min=1e-6))
+        seen = [logs.gather(1, bins)[:, 0] for logs in (following, ending)]
+        later = [_log_beyond(logs, bins, beyond) for logs in (following, ending)]
+        kind = batch.wait_kind
+        before_anchor = (batch.moment_time[batch.wait_from, 0] < 0) & bool(self.anchored)
+        end_later = torch.where(before_anchor, torch.zeros_like(later[1]), later[1])
+        loss = torch.where(
+            kind == 0, seen[0] + end_later, torch.where(kind == 1, seen[1] + later[0], later[0])
+        )
+        return -loss.sum()
+
+
+def _log_beyond(logs: Tensor, bins: Tensor, beyond: Tensor) -> Tensor:
+    """Log-probability of a wait longer than the one seen: later bins whole, its own bin by the share beyond."""
+    place = torch.arange(logs.shape[1])[None]
+    weighted = torch.where(place > bins, logs, torch.where(place == bins, logs + beyond[:, None], NEVER))
+    return torch.logsumexp(weighted, dim=1)

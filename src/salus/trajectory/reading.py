@@ -1,0 +1,122 @@
+"""From a timeline's rows to what the model learns from: clock, facts, vocabulary, records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from salus.errors import OtherTimeline, TooFewPatients
+from salus.timeline.settings import TimelineSettings
+from salus.trajectory.encoding import Records, encode, facts_of, waits_of
+from salus.trajectory.vocabulary import GRAIN_SECONDS, Clock, Vocabulary, fit_vocabulary
+
+LEAST_TRAIN, LEAST_TUNING = 10, 2
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Time zero where the source's times are absolute: it only names the grains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """Training and tuning patients as arrays, with the vocabulary learned from the training patients."""
+
+    train: Records
+    tuning: Records
+    vocabulary: Vocabulary
+    after_death: int
+
+
+def clock_of(codes: pl.DataFrame, settings: TimelineSettings) -> Clock:
+    """How this timeline counts time, from its settings and the roles of its codes."""
+    roles = dict(
+        codes.filter(pl.col("role").is_in(["follow_up_end", "birth"])).select("role", "code").iter_rows()
+    )
+    zero = settings.time_zero or EPOCH
+    return Clock(
+        time_zero=zero.isoformat(),
+        grain=settings.grain if settings.grain in GRAIN_SECONDS else "second",
+        anchor=settings.anchor if settings.time_zero else None,
+        follow_up_end=roles.get("follow_up_end"),
+        birth=roles.get("birth"),
+    )
+
+
+def death_codes(codes: pl.DataFrame) -> list[str]:
+    """Codes after which nothing follows."""
+    return codes.filter(pl.col("role") == "death")["code"].to_list()
+
+
+def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSettings) -> Lessons:
+    """Read training and tuning patients. ``events``: all rows with their ``split``.
+
+    Raises TooFewPatients (SAL-305) or OtherTimeline (SAL-306: a subject lacks the anchor).
+    """
+    counts = dict(events.group_by("split").agg(pl.col("subject_id").n_unique()).iter_rows())
+    for split, least in (("train", LEAST_TRAIN), ("tuning", LEAST_TUNING)):
+        if counts.get(split, 0) < least:
+            raise TooFewPatients(
+                f"{counts.get(split, 0)} patients in split '{split}'; at least {least} are needed",
+                where="data/" + split,
+                fix="ingest more patients, or change the splits in source.yaml",
+            )
+    clock = clock_of(codes, settings)
+    _check_anchor(events, clock)
+    death = death_codes(codes)
+    train = facts_of(events.filter(pl.col("split") == "train"), clock, death)
+    tuning = facts_of(events.filter(pl.col("split") == "tuning"), clock, death)
+    vocabulary = fit_vocabulary(train.facts, waits_of(train), codes=codes, clock=clock)
+    if not any(not entry.static for entry in vocabulary.entries):
+        raise TooFewPatients(
+            f"no dated code is shared by {vocabulary.protection.least_patients} or more training patients",
+            where="data/train",
+            fix="ingest more patients: rarer codes are withheld to protect the few who have them",
+        )
+    return Lessons(
+        train=encode(train, vocabulary),
+        tuning=encode(tuning, vocabulary),
+        vocabulary=vocabulary,
+        after_death=train.after_death + tuning.after_death,
+    )
+
+
+def _check_anchor(events: pl.DataFrame, clock: Clock) -> None:
+    """Every subject has the anchor exactly at time zero, or times cannot be counted from it."""
+    if clock.anchor is None:
+        return
+    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
+    anchored = events.filter((pl.col("code") == clock.anchor) & (pl.col("time") == zero))[
+        "subject_id"
+    ].n_unique()
+    everyone = events["subject_id"].n_unique()
+    if anchored != everyone:
+        raise OtherTimeline(
+            f"{everyone - anchored} of {everyone} patients lack the anchor {clock.anchor} at time zero",
+            where="metadata/dataset.json",
+            fix="give every patient the anchor in source.yaml, or name no anchor and no time zero",
+        )
+
+
+def read_histories(
+    events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSettings, vocabulary: Vocabulary
+) -> Records:
+    """Read histories with a trained vocabulary; codes it does not know are left out.
+
+    Raises OtherTimeline (SAL-306) when the timeline counts time otherwise or shares no code with the model.
+    """
+    clock, trained = clock_of(codes, settings), vocabulary.clock
+    if (clock.grain, clock.anchor, clock.time_zero) != (trained.grain, trained.anchor, trained.time_zero):
+        raise OtherTimeline(
+            f"the timeline counts in {clock.grain}s from {clock.anchor or clock.time_zero}, "
+            f"the model in {trained.grain}s from {trained.anchor or trained.time_zero}",
+            where="metadata/dataset.json",
+            fix="use a timeline ingested with the source.yaml of the model's training data",
+        )
+    known = {entry.code for entry in vocabulary.entries}
+    if not known & set(events["code"].unique()):
+        raise OtherTimeline(
+            "the timeline and the model share no code",
+            where="metadata/codes.parquet",
+            fix="use a timeline ingested with the source.yaml of the model's training data",
+        )
+    return encode(facts_of(events, trained, death_codes(codes)), vocabulary)

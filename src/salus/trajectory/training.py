@@ -1,0 +1,254 @@
+"""Training: shuffled batches of about equal facts, averaged weights, early stopping on tuning patients, resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from salus.errors import LossNotFinite
+from salus.progress import Progress, Step
+from salus.trajectory.batches import make_batch
+from salus.trajectory.bins import IntArray
+from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from salus.trajectory.encoding import Records
+from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
+from salus.trajectory.network import Network, Size
+from salus.trajectory.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """Everything that decides a training run. ``minutes``: wall time at most; ``data``: digest of the timeline.
+
+    ``share_facts``: facts in one of the shares of a step; ``averaging``: how much of the running average of the
+    weights a step keeps; ``patience``: checks without a better tuning loss before stopping.
+    """
+
+    data: str = ""
+    seed: int = 20260101
+    minutes: float = 5.5
+    width: int = 160
+    dropout: float = 0.1
+    share_facts: int = 5_000
+    most_epochs: int = 30
+    rate: float = 3e-3
+    weight_decay: float = 0.02
+    patience: int = 6
+    checks_per_epoch: int = 1
+    averaging: float = 0.995
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainLog:
+    """What happened: losses in nats per fact at each check; seconds over all sittings of an interrupted run."""
+
+    steps: int = 0
+    epochs: float = 0.0
+    patients_seen: int = 0
+    facts_seen: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    best_loss: float = math.inf
+    best_step: int = 0
+    stopped: str = ""
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    train: Records,
+    tuning: Records,
+    vocabulary: Vocabulary,
+    *,
+    settings: TrainSettings,
+    checkpoint: Path,
+    progress: Progress,
+) -> tuple[Network, TrainLog]:
+    """Train until the minutes or epochs are used up or tuning loss stops falling; give the best averaged weights.
+
+    Resumes from ``checkpoint`` where it holds a run of the same settings. Raises LossNotFinite (SAL-303) when the loss
+    is not a number.
+    """
+    torch.manual_seed(settings.seed)
+    network = Network(vocabulary, Size(width=settings.width, dropout=settings.dropout))
+    optimiser = torch.optim.AdamW(
+        network.parameters(),
+        lr=settings.rate,
+        weight_decay=settings.weight_decay,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    run = _Run(network, optimiser, settings, TrainLog())
+    run.resume(checkpoint)
+    with (
+        progress.step("Training", total=settings.minutes * 60, unit="s") as step,
+        GradientPool(network, train, vocabulary, cores=cores_here()) as pool,
+    ):
+        step.advance(run.log.seconds, run.note())
+        run.until_done(pool, tuning, checkpoint=checkpoint, step=step)
+    network.load_state_dict(run.best)
+    return network.eval(), run.log
+
+
+class _Run:
+    """One training run: the network, its running average, its optimiser and its log."""
+
+    def __init__(
+        self, network: Network, optimiser: torch.optim.AdamW, settings: TrainSettings, log: TrainLog
+    ) -> None:
+        self.network, self.optimiser, self.settings, self.log = network, optimiser, settings, log
+        self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        self.best = {name: value.clone() for name, value in self.average.items()}
+        self.recent = 0.0
+
+    def resume(self, folder: Path) -> None:
+        """Continue where an interrupted run of the same settings left off."""
+        found = load_checkpoint(folder, asdict(self.settings))
+        if found is None:
+            return
+        self.network.load_state_dict(found.weights)
+        self.average, self.best = found.average, found.best
+        self.optimiser.load_state_dict(found.optimiser_state(self.optimiser))
+        self.log = TrainLog(**found.log)
+
+    def until_done(self, pool: GradientPool, tuning: Records, *, checkpoint: Path, step: Step) -> None:
+        """Go on, step by step, checking and saving on the way."""
+        wall, cpu = time.monotonic(), _cpu_seconds()
+        for epoch, index, count, shares in self._plan(pool.records):
+            if self._finished():
+                break
+            self._learn(pool, shares)
+            self.log.epochs = epoch + (index + 1) / count
+            if index + 1 == count or (index + 1) % max(1, count // self.settings.checks_per_epoch) == 0:
+                self._check(tuning, pool.vocabulary)
+                self._save(checkpoint)
+            now, used = time.monotonic(), _cpu_seconds()
+            self.log.seconds += now - wall
+            self.log.cpu_seconds += used - cpu
+            step.advance(now - wall, self.note())
+            wall, cpu = now, used
+        if not self.log.curve or self.log.curve[-1]["step"] < self.log.steps:
+            self._check(tuning, pool.vocabulary)
+        self.log.stopped = self.log.stopped or "epochs"
+        self._save(checkpoint)
+
+    def _plan(self, train: Records) -> Iterator[tuple[int, int, int, list[Share]]]:
+        """Every (epoch, step, steps of the epoch, shares) still to do; the order depends on seed and epoch only."""
+        done, seed = self.log.steps, self.settings.seed
+        for epoch in range(self.settings.most_epochs):
+            groups = groups_of(train, self.settings.share_facts, seed=seed + epoch)
+            count = -(-len(groups) // SHARES)
+            for index in range(min(done, count), count):
+                part = groups[index * SHARES : (index + 1) * SHARES]
+                number = (epoch * count + index) * SHARES
+                yield epoch, index, count, [Share(group, seed + number + i) for i, group in enumerate(part)]
+            done = max(done - count, 0)
+
+    def _learn(self, pool: GradientPool, shares: list[Share]) -> None:
+        """One step of gradient descent and one of weight averaging."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.rate * self._warmth()
+        parts = pool.step(shares)
+        loss = parts["code"] + parts["value"] + parts["wait"]
+        if not math.isfinite(loss):
+            raise LossNotFinite(
+                f"the loss is not a number at step {self.log.steps}",
+                where="trajectory.training",
+                fix="look for infinite values in the timeline (`salus quality`), or train with a smaller rate",
+            )
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        keep = min(self.settings.averaging, (1 + self.log.steps) / (10 + self.log.steps))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        self.recent = loss
+        self.log.steps += 1
+        self.log.patients_seen += sum(len(share.patients) for share in shares)
+        self.log.facts_seen += int(parts["facts"])
+
+    def _warmth(self) -> float:
+        """Learning rate as a share: a short warm-up, then a cosine over epochs or minutes, whichever runs out first."""
+        settings = self.settings
+        used = max(self.log.epochs / settings.most_epochs, self.log.seconds / (settings.minutes * 60))
+        return min(1.0, (self.log.steps + 1) / 50) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(used, 1.0)))
+        )
+
+    def _check(self, tuning: Records, vocabulary: Vocabulary) -> None:
+        """Measure the averaged weights on tuning patients; keep them if they are the best so far."""
+        held = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average)
+        parts = likelihood(self.network, tuning, vocabulary, batch_facts=4 * self.settings.share_facts)
+        self.network.load_state_dict(held)
+        loss = sum(parts.values())
+        point = {"step": self.log.steps, "epoch": self.log.epochs, "seconds": self.log.seconds}
+        self.log.curve.append(point | {"train": self.recent, "tuning": loss} | parts)
+        if loss < self.log.best_loss:
+            self.log.best_loss, self.log.best_step = loss, self.log.steps
+            self.best = {name: value.clone() for name, value in self.average.items()}
+
+    def _finished(self) -> bool:
+        """Whether the time is used up or the tuning loss has not fallen for ``patience`` checks."""
+        if self.log.seconds >= self.settings.minutes * 60:
+            self.log.stopped = "minutes"
+        behind = [point for point in self.log.curve if point["step"] > self.log.best_step]
+        if len(behind) >= self.settings.patience:
+            self.log.stopped = "tuning loss no longer falls"
+        return bool(self.log.stopped)
+
+    def _save(self, folder: Path) -> None:
+        save_checkpoint(
+            folder,
+            Checkpoint(
+                weights=self.network.state_dict(),
+                average=self.average,
+                best=self.best,
+                optimiser=Checkpoint.of_optimiser(self.optimiser),
+                log=asdict(self.log),
+            ),
+            asdict(self.settings),
+        )
+
+    def note(self) -> str:
+        """The live line: recent loss, best tuning loss, epochs."""
+        best = "" if math.isinf(self.log.best_loss) else f", best on tuning {self.log.best_loss:.3f}"
+        return f"epoch {self.log.epochs:.1f}, loss {self.recent:.3f} nats/fact{best}"
+
+
+def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArray]:
+    """Cut patients (shuffled by ``seed``; None: in order) into groups of about ``facts`` facts each."""
+    sizes = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
+    order = np.arange(records.patients)
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(records.patients)
+    filled = np.cumsum(sizes[order])
+    cuts = np.searchsorted(filled, np.arange(facts, int(filled[-1]) if len(filled) else 0, facts))
+    return [group for group in np.split(order, np.unique(cuts)) if len(group)]
+
+
+def likelihood(
+    network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
+) -> dict[str, float]:
+    """Negative log-likelihood of records in nats per fact: of codes, of value bins, of waits."""
+    network.eval()
+    totals = {"code": 0.0, "value": 0.0, "wait": 0.0}
+    with torch.no_grad():
+        for group in groups_of(records, batch_facts, seed=None):
+            parts = network(make_batch(records.of(group), vocabulary))
+            for name, value in parts.items():
+                totals[name] += float(value)
+    return {name: value / max(records.facts, 1) for name, value in totals.items()}
+
+
+def _cpu_seconds() -> float:
+    """Processor seconds of this process and of its living children (the training processes)."""
+    here = psutil.Process()
+    spent = [process.cpu_times() for process in (here, *here.children(recursive=True))]
+    return sum(times.user + times.system for times in spent)

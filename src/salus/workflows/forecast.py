@@ -1,0 +1,169 @@
+"""Forecast: each patient's risk of each outcome at the index moment, from sampled futures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from salus.cohort.moments import index_moments, known_at_index
+from salus.cohort.task import Task, check_codes, read_task
+from salus.errors import SettingsRefused, TooFewPatients
+from salus.progress import Progress
+from salus.timeline.store import read_codes, read_settings, read_timeline
+from salus.trajectory.artefact import load_model
+from salus.trajectory.bins import IntArray
+from salus.trajectory.encoding import Records
+from salus.trajectory.forecasting import Question, Risks, draw_risks
+from salus.trajectory.reading import read_histories
+from salus.trajectory.spreading import spread
+from salus.trajectory.vocabulary import Clock
+from salus.workflows.stages import cpu_seconds
+
+CHUNK = 128
+"""Patients whose futures are drawn together. Part of the result: each chunk has a seed of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastResult:
+    """What was forecast, in how long. ``without_history``: patients with an index moment but nothing known by it."""
+
+    risks: Path
+    patients: int
+    without_history: int
+    outcomes: tuple[str, ...]
+    samples: int
+    seconds: float
+    cpu_seconds: float
+    seed: int
+
+
+def forecast(
+    model: Path,
+    timeline: Path,
+    *,
+    task: Path,
+    to: Path,
+    samples: int = 128,
+    seed: int = 20260101,
+    split: str | None = "held_out",
+    progress: Progress,
+) -> ForecastResult:
+    """Write ``to`` (Parquet): subject_id, prediction_time, task, risk, lower, upper (95 % Monte Carlo), samples.
+
+    Raises SettingsRefused (SAL-308), TooFewPatients (SAL-305), OtherTimeline (SAL-306), task and timeline errors.
+    """
+    if samples < 1:
+        raise SettingsRefused(
+            f"{samples} futures cannot be drawn", where="--samples", fix="give 1 or more, such as 128"
+        )
+    loaded, asked = load_model(model), read_task(task)
+    codes, settings = read_codes(timeline), read_settings(timeline)
+    check_codes(asked, codes["code"].to_list(), where=str(task))
+    began, spent = time.monotonic(), cpu_seconds()
+    with progress.step("Reading histories"):
+        events = read_timeline(timeline, split)
+        moments = index_moments(events, asked)
+        if moments.is_empty():
+            raise TooFewPatients(
+                f"no patient of split '{split}' has the index {asked.index.code}",
+                where=str(task),
+                fix="choose another --split, or another index in the task file",
+            )
+        records = read_histories(known_at_index(events, moments), codes, settings, loaded.vocabulary)
+        moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
+        index = _grains(moments["prediction_time"], loaded.vocabulary.clock)
+    pieces = np.array_split(np.arange(records.patients), max(1, -(-records.patients // CHUNK)))
+    jobs = [
+        (records.of(piece), index[piece], seed * 1_000_003 + number) for number, piece in enumerate(pieces)
+    ]
+    work = partial(_draw, str(model), questions_of(asked, loaded.vocabulary.clock), samples)
+    with progress.step("Drawing futures", total=records.patients, unit="patients") as step:
+        risks = []
+        for piece, drawn in zip(pieces, spread(work, jobs), strict=True):
+            risks.append(drawn)
+            step.advance(len(piece))
+    _write(_table(moments, asked, risks), to)
+    return ForecastResult(
+        risks=to,
+        patients=records.patients,
+        without_history=events["subject_id"].n_unique() - records.patients,
+        outcomes=tuple(outcome.name for outcome in asked.outcomes),
+        samples=samples,
+        seconds=time.monotonic() - began,
+        cpu_seconds=cpu_seconds() - spent,
+        seed=seed,
+    )
+
+
+def questions_of(task: Task, clock: Clock) -> tuple[Question, ...]:
+    """The task's outcomes in the model's terms: horizons in grains."""
+    return tuple(
+        Question(
+            name=outcome.name,
+            codes=outcome.any_of,
+            within=None
+            if outcome.within is None
+            else int(outcome.within.total_seconds() // clock.grain_seconds),
+            until=outcome.until,
+        )
+        for outcome in task.outcomes
+    )
+
+
+def _grains(times: pl.Series, clock: Clock) -> IntArray:
+    """Grains from time zero of each index moment."""
+    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
+    micros = (times.cast(pl.Datetime("us")) - zero).dt.total_microseconds()
+    return (micros // (clock.grain_seconds * 1_000_000)).to_numpy().astype(np.int64)
+
+
+def _draw(
+    model: str, questions: tuple[Question, ...], samples: int, job: tuple[Records, IntArray, int]
+) -> Risks:
+    """Draw the futures of one chunk; runs in a process of its own."""
+    records, index, seed = job
+    loaded = load_model(Path(model))
+    return draw_risks(
+        loaded.network,
+        loaded.vocabulary,
+        records,
+        known_until=index,
+        questions=questions,
+        samples=samples,
+        seed=seed,
+    )
+
+
+def _table(moments: pl.DataFrame, task: Task, risks: list[Risks]) -> pl.DataFrame:
+    """One row a patient and outcome."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in risks]) for name in ("risk", "lower", "upper")
+    }
+    samples = risks[0].samples
+    return pl.concat(
+        moments.select("subject_id", "prediction_time").with_columns(
+            task=pl.lit(outcome.name),
+            risk=pl.Series(columns["risk"][:, number], dtype=pl.Float32),
+            lower=pl.Series(columns["lower"][:, number], dtype=pl.Float32),
+            upper=pl.Series(columns["upper"][:, number], dtype=pl.Float32),
+            samples=pl.lit(samples, dtype=pl.Int32),
+        )
+        for number, outcome in enumerate(task.outcomes)
+    )
+
+
+def _write(table: pl.DataFrame, to: Path) -> None:
+    """Write the file beside its place, then put it there."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    fresh = to.with_name(f".{to.name}.partial")
+    try:
+        table.write_parquet(fresh)
+        fresh.replace(to)
+    finally:
+        fresh.unlink(missing_ok=True)

@@ -1,0 +1,132 @@
+"""Train: a timeline becomes a model folder with its learning curve."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from salus import __version__
+from salus.errors import ModelNotWritten, SettingsRefused
+from salus.progress import Progress
+from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
+from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
+from salus.trajectory.reading import prepare
+from salus.trajectory.training import TrainLog, TrainSettings, fit
+from salus.workflows.learning_curve import draw_learning_curve
+from salus.workflows.machine import hardware, versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a training run gave. Losses in nats per fact on tuning patients."""
+
+    model: Path
+    curve: Path
+    patients: int
+    facts: int
+    codes: int
+    seconds: float
+    cpu_seconds: float
+    patients_per_second: float
+    facts_per_second: float
+    epochs: float
+    best_loss: float
+    stopped: str
+
+
+def train(
+    timeline: Path, to: Path, *, minutes: float = 5.5, seed: int = 20260101, progress: Progress
+) -> TrainResult:
+    """Learn to generate the patients of ``timeline``; an interrupted run of the same settings goes on.
+
+    Raises SettingsRefused (SAL-308), ModelNotWritten (SAL-309), TooFewPatients (SAL-305), LossNotFinite (SAL-303).
+    """
+    if not 0 < minutes <= 60 * 24 * 30:
+        raise SettingsRefused(
+            f"{minutes} minutes cannot be trained", where="--minutes", fix="give a number above 0, such as 5"
+        )
+    _check_free(to)
+    digest = timeline_digest(timeline)
+    settings, codes = read_settings(timeline), read_codes(timeline)
+    with progress.step("Reading the timeline"):
+        lessons = prepare(read_timeline(timeline), codes, settings)
+    wanted = TrainSettings(minutes=minutes, seed=seed, data=digest)
+    checkpoint = to.with_name(f".{to.name}.training")
+    network, log = fit(
+        lessons.train,
+        lessons.tuning,
+        lessons.vocabulary,
+        settings=wanted,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    lineage = Lineage(
+        salus=__version__,
+        torch=versions()["torch"],
+        timeline_digest=digest,
+        data_set=settings.name,
+        splits=settings.splits,
+        patients_train=lessons.train.patients,
+        patients_tuning=lessons.tuning.patients,
+        facts_after_death=lessons.after_death,
+        hardware=hardware(),
+    )
+    model = Model(
+        network=network,
+        vocabulary=lessons.vocabulary,
+        settings=wanted,
+        log=log,
+        lineage=lineage,
+        codes=codes.to_dicts(),
+    )
+    _write(model, to)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return _result(model, to, log)
+
+
+def _check_free(to: Path) -> None:
+    """Refuse a folder that holds something else, before hours of work."""
+    if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / ABOUT).exists())):
+        raise ModelNotWritten(
+            f"'{to.name}' holds something that is not a model",
+            where=str(to),
+            fix="choose a new folder with --to",
+        )
+
+
+def _write(model: Model, to: Path) -> None:
+    """Write the folder beside its place, then put it there: a model is whole or absent."""
+    partial = to.with_name(f".{to.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        save_model(model, partial)
+        draw_learning_curve(model.log, partial / "learning_curve.svg")
+        shutil.rmtree(to, ignore_errors=True)
+        partial.rename(to)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
+    seconds = max(log.seconds, 1e-9)
+    return TrainResult(
+        model=to,
+        curve=to / "learning_curve.svg",
+        patients=model.lineage.patients_train,
+        facts=log.facts_seen,
+        codes=model.vocabulary.size,
+        seconds=log.seconds,
+        cpu_seconds=log.cpu_seconds,
+        patients_per_second=log.patients_seen / seconds,
+        facts_per_second=log.facts_seen / seconds,
+        epochs=log.epochs,
+        best_loss=log.best_loss,
+        stopped=log.stopped,
+    )
+
+
+def as_json(result: TrainResult) -> dict[str, object]:
+    """The result by name, paths as text."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(result).items()}
