@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
+import sys
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,3 +55,47 @@ def cpu_model() -> str:
         )
         return asked.stdout.strip() or platform.machine()
     return platform.processor() or platform.machine()
+
+
+def processor_seconds() -> float:
+    """CPU time of this process and of its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+class MemoryWatch:
+    """The most memory this process and its children held together, looked at four times a second.
+
+    The system counts the highest point of each process only; several workers at once must be added up while they live.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        """Begin to look."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look a last time; never less than what the system says of this process."""
+        self._over.set()
+        self._thread.join()
+        unit = 1 if sys.platform == "darwin" else 1024
+        self.peak = max(self.peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+    def _look(self) -> None:
+        own = psutil.Process()
+        while not self._over.wait(0.25):
+            self.peak = max(
+                self.peak, sum(_held(process) for process in [own, *own.children(recursive=True)])
+            )
+
+
+def _held(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

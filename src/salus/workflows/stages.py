@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +13,7 @@ from typing import TypeAlias
 
 import salus
 from salus.errors import OccupiedFolder
+from salus.workflows.machine import MemoryWatch, processor_seconds
 
 PACKAGE = Path(salus.__file__).parent
 MARKERS = ".stages"
@@ -54,14 +52,15 @@ def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Se
     if found and found.digest == digest and stage.output.exists():
         return found
     _begin(folder, stage, digest)
-    start, cpu_start = time.monotonic(), cpu_seconds()
-    result = json.loads(json.dumps(work()))
+    start, cpu_start = time.monotonic(), processor_seconds()
+    with MemoryWatch() as memory:
+        result = json.loads(json.dumps(work()))
     done = Done(
         name=stage.name,
         digest=digest,
         seconds=time.monotonic() - start,
-        cpu_seconds=cpu_seconds() - cpu_start,
-        peak_bytes=peak_bytes(),
+        cpu_seconds=processor_seconds() - cpu_start,
+        peak_bytes=memory.peak,
         result=result,
     )
     _write_whole(folder / MARKERS / f"{stage.name}.json", json.dumps(_as_json(done)))
@@ -98,20 +97,6 @@ def read_marker(folder: Path, name: str) -> Done | None:
         return Done(**{**found, "reused": True})
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
-
-
-def cpu_seconds() -> float:
-    """CPU time of this process and of the children that have ended."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
-
-
-def peak_bytes() -> int:
-    """Most memory that this process and its largest child ever held at once."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return int((own + children) * unit)
 
 
 def _begin(folder: Path, stage: Stage, digest: str) -> None:
