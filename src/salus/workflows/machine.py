@@ -57,12 +57,6 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def processor_seconds() -> float:
-    """CPU time of this process and of its children that have ended."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
-
-
 class MemoryWatch:
     """The most memory this process and its children held together, looked at four times a second.
 

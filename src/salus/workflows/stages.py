@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import TypeAlias
 
 import salus
 from salus.errors import OccupiedFolder
-from salus.workflows.machine import MemoryWatch, processor_seconds
+from salus.workflows.machine import MemoryWatch
 
 PACKAGE = Path(salus.__file__).parent
 MARKERS = ".stages"
@@ -52,14 +53,14 @@ def run_stage(folder: Path, stage: Stage, work: Callable[[], Json], *, after: Se
     if found and found.digest == digest and stage.output.exists():
         return found
     _begin(folder, stage, digest)
-    start, cpu_start = time.monotonic(), processor_seconds()
+    start, cpu_start = time.monotonic(), cpu_seconds()
     with MemoryWatch() as memory:
         result = json.loads(json.dumps(work()))
     done = Done(
         name=stage.name,
         digest=digest,
         seconds=time.monotonic() - start,
-        cpu_seconds=processor_seconds() - cpu_start,
+        cpu_seconds=cpu_seconds() - cpu_start,
         peak_bytes=memory.peak,
         result=result,
     )
@@ -97,6 +98,12 @@ def read_marker(folder: Path, name: str) -> Done | None:
         return Done(**{**found, "reused": True})
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _begin(folder: Path, stage: Stage, digest: str) -> None:
