@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.workflows.forecast import ForecastSettings
 from salus.workflows.forecast import forecast as forecast_risks
 
 
@@ -28,11 +29,10 @@ def forecast(
         result = forecast_risks(
             model,
             folder,
-            task=task,
             to=to,
-            samples=samples,
-            seed=seed,
-            split=None if split == "all" else split,
+            settings=ForecastSettings(
+                task=task, samples=samples, seed=seed, split=None if split == "all" else split
+            ),
             progress=progress,
         )
     console.result(

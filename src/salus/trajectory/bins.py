@@ -20,7 +20,7 @@ INNER = 5
 
 @dataclass(frozen=True, slots=True)
 class ValueBins:
-    """The bins of one code's values. ``lows``: shape (bins,); ``inner``: shape (bins, INNER), both in the code's unit."""
+    """The bins of one code's values, in the code's unit. ``lows``: shape (bins,); ``inner``: (bins, INNER)."""
 
     lows: FloatArray
     inner: FloatArray
@@ -74,7 +74,7 @@ def protected_extremes(values: FloatArray, subjects: IntArray, *, patients: int)
 
 
 def fit_wait_edges(waits: IntArray, *, most: int, widest: float = 1.35) -> IntArray:
-    """Edges of half-open waiting-time bins in grains; the first bin is exactly 0, the last edge is beyond all waits.
+    """Edges of half-open bins of waiting times in grains; the first bin is exactly 0, the last lies beyond all waits.
 
     Common waits (exactly 60 minutes) get a bin of their own; a sparse stretch is cut geometrically so that no bin
     spans more than a factor ``widest``: drawing evenly inside a bin then stays close to the truth.

@@ -72,7 +72,8 @@ def _ranges(starts: IntArray, stops: IntArray) -> IntArray:
     """Concatenate ``range(start, stop)`` for all pairs, without a loop."""
     lengths = stops - starts
     offsets = np.repeat(starts - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
-    return np.arange(int(lengths.sum()), dtype=np.int64) + offsets
+    found: IntArray = np.arange(int(lengths.sum()), dtype=np.int64) + offsets
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +169,8 @@ def waits_of(spans: Spans) -> IntArray:
     dated = spans.moments.filter(pl.col("moment") != BEFORE_TIME)
     gaps = dated.select(pl.col("moment").diff().over("subject_id")).drop_nulls()["moment"].to_numpy()
     ends = (spans.patients["end"] - spans.patients["last"]).to_numpy()
-    return np.r_[gaps, ends].astype(np.int64)
+    waits: IntArray = np.r_[gaps, ends].astype(np.int64)
+    return waits
 
 
 def encode(spans: Spans, vocabulary: Vocabulary) -> Records:
@@ -227,7 +229,7 @@ def place_values(codes: IntArray, values: FloatArray, vocabulary: Vocabulary) ->
 
 
 def draw_values(codes: IntArray, bins: IntArray, inside: FloatArray, vocabulary: Vocabulary) -> FloatArray:
-    """Invert the in-bin distribution at ``inside`` (0 to 1) and round to the code's recorded decimals; NaN: no value."""
+    """Invert the in-bin distribution at ``inside`` (0 to 1), rounded to the code's decimals; NaN: no value."""
     points = inside * (INNER - 1)
     left = np.minimum(points.astype(np.int64), INNER - 2)
     real = np.minimum(bins, vocabulary.inner.shape[1] - 1)

@@ -33,6 +33,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The questions, and how many futures to draw for each patient."""
+
+    questions: tuple[Question, ...]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Risks:
     """Shape (patients, questions): share of futures with the outcome; its Monte Carlo bounds (95 %)."""
 
@@ -42,30 +50,28 @@ class Risks:
     samples: int
 
 
-def draw_risks(
-    network: Network,
-    vocabulary: Vocabulary,
-    records: Records,
-    *,
-    known_until: IntArray,
-    questions: tuple[Question, ...],
-    samples: int,
-    seed: int,
-) -> Risks:
-    """Sample futures of each history and count outcomes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histories:
+    """What was known of each patient; ``known_until`` (patients,): grains of the index moment."""
 
-    ``known_until`` (patients,): grains of the index moment; the history holds what was known by then, and no future
-    event lies at or before it.
-    """
+    records: Records
+    known_until: IntArray
+
+
+def draw_risks(
+    network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
+) -> Risks:
+    """Sample futures of each history and count outcomes; no future event lies at or before the index moment."""
     sampler = Sampler(network, vocabulary, seed=seed)
+    patients, samples = histories.records.patients, asked.samples
     with torch.inference_mode():
-        now = sampler.from_history(records)
-        many = now.of(torch.arange(records.patients).repeat_interleave(samples))
+        now = sampler.from_history(histories.records)
+        many = now.of(torch.arange(patients).repeat_interleave(samples))
         many.row = torch.arange(len(many.row))
-        index = torch.from_numpy(np.repeat(known_until, samples))
-        happened, ended = _follow(sampler, many, index=index, questions=questions)
-    hits = _hits(happened, ended, index.numpy(), questions=questions)
-    counts = hits.reshape(records.patients, samples, len(questions)).sum(axis=1)
+        index = torch.from_numpy(np.repeat(histories.known_until, samples))
+        happened, ended = _follow(sampler, many, index=index, questions=asked.questions)
+    hits = _hits(happened, ended, index.numpy(), questions=asked.questions)
+    counts = hits.reshape(patients, samples, len(asked.questions)).sum(axis=1)
     lower, upper = clopper_pearson(counts, samples)
     return Risks(risk=(counts / samples).astype(np.float32), lower=lower, upper=upper, samples=samples)
 

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 import torch
@@ -36,13 +37,14 @@ class Share(NamedTuple):
 
 
 class GradientPool:
-    """Computes the gradient of each share of a step; shares beyond the first run in other processes where there are cores."""
+    """Computes the gradient of each share of a step; shares beyond the first in other processes, given the cores."""
 
     def __init__(self, network: Network, records: Records, vocabulary: Vocabulary, *, cores: int) -> None:
         self.network, self.records, self.vocabulary = network, records, vocabulary
         size = sum(value.numel() for value in network.parameters())
-        self.buffers = torch.zeros(SHARES, size).share_memory_()
-        self.workers: list[tuple[processes.Process, Connection]] = []
+        self.buffers = torch.zeros(SHARES, size)
+        self.buffers.share_memory_()  # type: ignore[no-untyped-call]
+        self.workers: list[tuple[BaseProcess, Connection]] = []
         self.threads = torch.get_num_threads()
         if cores >= SHARES:
             self._start()
@@ -74,7 +76,7 @@ class GradientPool:
                 process.kill()
 
     def step(self, shares: Sequence[Share]) -> dict[str, float]:
-        """Set the network's gradients to the mean over all facts of the shares; give losses in nats per fact, and facts."""
+        """Set the gradients to the mean over all facts of the shares; give losses in nats per fact, and facts."""
         for (_, pipe), share in zip(self.workers, shares[1:], strict=False):
             _say(pipe, share)
         said = [_share_gradient(self.network, self.records, self.vocabulary, shares[0], self.buffers[0])]

@@ -42,6 +42,10 @@ def rank_basis(rank: Tensor) -> Tensor:
 class Network(nn.Module):
     """See the module's docstring. All methods take and give float32 on the CPU or a GPU."""
 
+    rule_kind: Tensor
+    rule_order: Tensor
+    rule_bins: Tensor
+
     def __init__(self, vocabulary: Vocabulary, size: Size) -> None:
         super().__init__()
         width, codes = size.width, vocabulary.size
@@ -95,11 +99,14 @@ class Network(nn.Module):
 
     def fact(self, code: Tensor, rank: Tensor) -> Tensor:
         """Embed facts: (N,) codes and ranks -> (N, width)."""
-        return self.code(code) + self.gate(code) * self.value(rank_basis(rank))
+        embedded: Tensor = self.code(code) + self.gate(code) * self.value(rank_basis(rank))
+        return embedded
 
     def moment_input(self, facts: Tensor, time: Tensor, chart: Tensor) -> Tensor:
         """Input of the recurrence: summed facts (M, width), time features, chart."""
-        return self.drop(F.gelu(self.moment_norm(self.moment(torch.cat([facts, time, chart], dim=1)))))
+        told: Tensor = self.moment(torch.cat([facts, time, chart], dim=1))
+        inputs: Tensor = self.drop(F.gelu(self.moment_norm(told)))
+        return inputs
 
     def waits(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities over waiting-time bins: of the next moment (never at once), and of the end of follow-up."""
@@ -109,12 +116,15 @@ class Network(nn.Module):
 
     def moment_context(self, state: Tensor, time: Tensor) -> Tensor:
         """What the facts of the next moment are drawn from, once its time is known."""
-        return self.context(torch.cat([state, time], dim=1))
+        context: Tensor = self.context(torch.cat([state, time], dim=1))
+        return context
 
     def decide(self, context: Tensor, drawn: Tensor, prior: Tensor) -> Tensor:
         """State of the fact network: context and sum of drawn facts (N, width), code drawn just before (N,)."""
         x = context + self.drawn(drawn) + self.prior(prior)
-        return self.out_norm(x + self.mix_out(self.drop(F.gelu(self.mix_in(self.mix_norm(x))))))
+        mixed = self.mix_out(self.drop(F.gelu(self.mix_in(self.mix_norm(x)))))
+        decided: Tensor = self.out_norm(x + mixed)
+        return decided
 
     def code_logits(self, x: Tensor, prior: Tensor, static: Tensor, seen: Tensor) -> Tensor:
         """Logits of the next code, or that the moment is complete; what cannot occur is NEVER."""
@@ -127,7 +137,8 @@ class Network(nn.Module):
         known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1]], dim=1)
         y = F.gelu(self.value_in(known) + self.value_code(code))
         y = y + F.gelu(self.value_mid(y))
-        return self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
+        logits: Tensor = self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
+        return logits
 
     def states(self, batch: Batch, facts: Tensor) -> Tensor:
         """State after each moment: (M + 1, 2 width); the last row is the learned start."""

@@ -20,6 +20,7 @@ from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
 from salus.trajectory.network import Network, Size
+from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
 
@@ -62,9 +63,7 @@ class TrainLog:
 
 
 def fit(
-    train: Records,
-    tuning: Records,
-    vocabulary: Vocabulary,
+    lessons: Lessons,
     *,
     settings: TrainSettings,
     checkpoint: Path,
@@ -76,6 +75,7 @@ def fit(
     is not a number.
     """
     torch.manual_seed(settings.seed)
+    vocabulary = lessons.vocabulary
     network = Network(vocabulary, Size(width=settings.width, dropout=settings.dropout))
     optimiser = torch.optim.AdamW(
         network.parameters(),
@@ -88,10 +88,10 @@ def fit(
     run.resume(checkpoint)
     with (
         progress.step("Training", total=settings.minutes * 60, unit="s") as step,
-        GradientPool(network, train, vocabulary, cores=cores_here()) as pool,
+        GradientPool(network, lessons.train, vocabulary, cores=cores_here()) as pool,
     ):
         step.advance(run.log.seconds, run.note())
-        run.until_done(pool, tuning, checkpoint=checkpoint, step=step)
+        run.until_done(pool, lessons.tuning, checkpoint=checkpoint, step=step)
     network.load_state_dict(run.best)
     return network.eval(), run.log
 
@@ -251,4 +251,4 @@ def _cpu_seconds() -> float:
     """Processor seconds of this process and of its living children (the training processes)."""
     here = psutil.Process()
     spent = [process.cpu_times() for process in (here, *here.children(recursive=True))]
-    return sum(times.user + times.system for times in spent)
+    return float(sum(times.user + times.system for times in spent))

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
-from salus.trajectory.bins import INNER, FloatArray, IntArray, fit_bins, fit_wait_edges, protected_extremes
+from salus.trajectory.bins import (
+    INNER,
+    FloatArray,
+    IntArray,
+    ValueBins,
+    fit_bins,
+    fit_wait_edges,
+    protected_extremes,
+)
 
 START = "SALUS//START"
 """Pseudo-fact of the static moment: when the record starts, in grains from the anchor (or from time zero)."""
@@ -63,7 +72,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """Codes, bins and clock. Arrays: ``lows`` (codes, bins), ``inner`` (codes, bins, INNER), ``wait_edges`` (waits+1,)."""
+    """Codes, bins and clock. ``lows``: (codes, bins); ``inner``: (codes, bins, INNER); ``wait_edges``: (waits + 1,)."""
 
     entries: tuple[CodeEntry, ...]
     clock: Clock
@@ -94,7 +103,11 @@ def save_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
         "tracked": vocabulary.tracked,
     }
     (folder / "vocabulary.json").write_text(json.dumps(words, indent=1))
-    tables = {"lows": vocabulary.lows, "inner": vocabulary.inner, "wait_edges": vocabulary.wait_edges}
+    tables: dict[str, np.ndarray] = {
+        "lows": vocabulary.lows,
+        "inner": vocabulary.inner,
+        "wait_edges": vocabulary.wait_edges,
+    }
     save_file(tables, folder / "vocabulary.safetensors")
 
 
@@ -114,76 +127,90 @@ def load_vocabulary(folder: Path) -> Vocabulary:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How fine and guarded a vocabulary is: most bins a code, waiting bins, charted codes; least patients a code."""
+
+    bins: int = 64
+    waits: int = 64
+    tracked: int = 128
+    least_patients: int = 5
+
+
 def fit_vocabulary(
-    facts: pl.DataFrame,
-    waits: IntArray,
-    *,
-    codes: pl.DataFrame,
-    clock: Clock,
-    most_bins: int = 64,
-    most_waits: int = 64,
-    most_tracked: int = 128,
-    least_patients: int = 5,
+    facts: pl.DataFrame, waits: IntArray, *, codes: pl.DataFrame, clock: Clock, limits: Limits | None = None
 ) -> Vocabulary:
     """Learn codes, value bins and waiting-time bins from training facts only.
 
-    ``facts``: subject_id, moment (int64), static (bool), code, numeric_value: as :func:`salus.trajectory.encoding.facts_of`
-    gives them. ``waits``: grains between moments and to the end of follow-up. A code that fewer than
-    ``least_patients`` patients have is withheld, and no value is drawn beyond what that many patients reach.
+    ``facts`` as :func:`salus.trajectory.encoding.facts_of` gives them. ``waits``: grains between moments and to the
+    end of follow-up. A code that fewer than ``least_patients`` patients have is withheld, and no value is drawn
+    beyond what that many patients reach.
     """
+    limits = limits or Limits()
     summary = _summarise(facts)
-    kept = summary.filter(pl.col("patients") >= least_patients)
-    withheld = summary.filter(pl.col("patients") < least_patients)
+    kept = summary.filter(pl.col("patients") >= limits.least_patients)
+    withheld = summary.filter(pl.col("patients") < limits.least_patients)
     about = {row["code"]: row for row in codes.iter_rows(named=True)}
     order = _drawing_order(kept, [code for code, row in about.items() if row["role"] == "death"])
-    entries, tables = [], []
     values = facts.drop_nulls("numeric_value").partition_by("code", as_dict=True)
+    entries, tables = [], []
     for row in order.iter_rows(named=True):
-        frame = values.get((row["code"],))
-        known = about.get(row["code"], {})
-        table = None
-        if frame is not None:
-            column, subjects = frame["numeric_value"].to_numpy(), frame["subject_id"].to_numpy()
-            low, high = protected_extremes(column, subjects, patients=least_patients)
-            table = fit_bins(column, low, high, most=most_bins)
+        table = _value_bins(values.get((row["code"],)), limits)
         tables.append(table)
-        absent = table is not None and row["missing"] > 0
-        entries.append(
-            CodeEntry(
-                code=row["code"],
-                static=row["static"],
-                once=row["most"] <= 1 and not row["static"],
-                repeats=row["repeats"],
-                death=known.get("role") == "death",
-                absent=absent,
-                bins=0 if table is None else table.count + int(absent),
-                decimals=int(known.get("decimals") or 0),
-                unit=known.get("unit"),
-            )
-        )
-    width = max([1, *(entry.bins for entry in entries)])
-    lows = np.full((len(entries), width), np.inf, dtype=np.float32)
-    inner = np.zeros((len(entries), width, INNER), dtype=np.float32)
-    for position, table in enumerate(tables):
-        if table is not None:
-            lows[position, : table.count] = table.lows
-            inner[position, : table.count] = table.inner
-    dated = sum(not entry.static for entry in entries)
+        entries.append(_entry(row, table, about.get(row["code"], {})))
+    lows, inner = _stack(tables)
     return Vocabulary(
         entries=tuple(entries),
         clock=clock,
         lows=lows,
         inner=inner,
-        wait_edges=fit_wait_edges(waits, most=most_waits),
-        longest_moment=int(facts.group_by("subject_id", "moment").len()["len"].max() or 1),  # type: ignore[arg-type]
-        tracked=min(most_tracked, dated),
+        wait_edges=fit_wait_edges(waits, most=limits.waits),
+        longest_moment=int(facts.group_by("subject_id", "moment").len()["len"].to_numpy().max(initial=1)),
+        tracked=min(limits.tracked, sum(not entry.static for entry in entries)),
         protection=Protection(
-            least_patients=least_patients,
+            least_patients=limits.least_patients,
             withheld_codes=withheld.height,
             withheld_facts=int(withheld["rows"].sum()),
-            text_values=int(facts["text"].sum()) if "text" in facts.columns else 0,
+            text_values=int(facts["text"].sum()),
         ),
     )
+
+
+def _value_bins(frame: pl.DataFrame | None, limits: Limits) -> ValueBins | None:
+    """Bins of one code's values; None for a code without values."""
+    if frame is None:
+        return None
+    column, subjects = frame["numeric_value"].to_numpy(), frame["subject_id"].to_numpy()
+    low, high = protected_extremes(column, subjects, patients=limits.least_patients)
+    return fit_bins(column, low, high, most=limits.bins)
+
+
+def _entry(row: dict[str, Any], table: ValueBins | None, known: dict[str, Any]) -> CodeEntry:
+    """One code's entry, from what its facts show (``row``) and what the timeline says of it (``known``)."""
+    absent = table is not None and row["missing"] > 0
+    return CodeEntry(
+        code=row["code"],
+        static=row["static"],
+        once=row["most"] <= 1 and not row["static"],
+        repeats=row["repeats"],
+        death=known.get("role") == "death",
+        absent=absent,
+        bins=0 if table is None else table.count + int(absent),
+        decimals=int(known.get("decimals") or 0),
+        unit=known.get("unit"),
+    )
+
+
+def _stack(tables: list[ValueBins | None]) -> tuple[FloatArray, FloatArray]:
+    """Put all codes' bins in one table each, padded with bins that no value reaches."""
+    width = max([1, *(table.count + 1 for table in tables if table is not None)])
+    lows = np.full((len(tables), width), np.inf, dtype=np.float32)
+    inner = np.zeros((len(tables), width, INNER), dtype=np.float32)
+    for position, table in enumerate(tables):
+        if table is not None:
+            lows[position, : table.count] = table.lows
+            inner[position, : table.count] = table.inner
+    return lows, inner
 
 
 def _drawing_order(summary: pl.DataFrame, death: list[str]) -> pl.DataFrame:

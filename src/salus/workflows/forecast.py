@@ -19,7 +19,7 @@ from salus.timeline.store import read_codes, read_settings, read_timeline
 from salus.trajectory.artefact import load_model
 from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records
-from salus.trajectory.forecasting import Question, Risks, draw_risks
+from salus.trajectory.forecasting import Asked, Histories, Question, Risks, draw_risks
 from salus.trajectory.reading import read_histories
 from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import Clock
@@ -43,62 +43,77 @@ class ForecastResult:
     seed: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastSettings:
+    """Which outcomes (``task``: a task file), for which patients (``split``; None: all), from how many futures."""
+
+    task: Path
+    samples: int = 128
+    seed: int = 20260101
+    split: str | None = "held_out"
+
+
 def forecast(
-    model: Path,
-    timeline: Path,
-    *,
-    task: Path,
-    to: Path,
-    samples: int = 128,
-    seed: int = 20260101,
-    split: str | None = "held_out",
-    progress: Progress,
+    model: Path, timeline: Path, *, to: Path, settings: ForecastSettings, progress: Progress
 ) -> ForecastResult:
     """Write ``to`` (Parquet): subject_id, prediction_time, task, risk, lower, upper (95 % Monte Carlo), samples.
 
     Raises SettingsRefused (SAL-308), TooFewPatients (SAL-305), OtherTimeline (SAL-306), task and timeline errors.
     """
-    if samples < 1:
+    if settings.samples < 1:
         raise SettingsRefused(
-            f"{samples} futures cannot be drawn", where="--samples", fix="give 1 or more, such as 128"
+            f"{settings.samples} futures cannot be drawn", where="--samples", fix="give 1 or more, such as 128"
         )
-    loaded, asked = load_model(model), read_task(task)
-    codes, settings = read_codes(timeline), read_settings(timeline)
-    check_codes(asked, codes["code"].to_list(), where=str(task))
+    loaded, task = load_model(model), read_task(settings.task)
+    check_codes(task, read_codes(timeline)["code"].to_list(), where=str(settings.task))
     began, spent = time.monotonic(), cpu_seconds()
     with progress.step("Reading histories"):
-        events = read_timeline(timeline, split)
-        moments = index_moments(events, asked)
-        if moments.is_empty():
-            raise TooFewPatients(
-                f"no patient of split '{split}' has the index {asked.index.code}",
-                where=str(task),
-                fix="choose another --split, or another index in the task file",
-            )
-        records = read_histories(known_at_index(events, moments), codes, settings, loaded.vocabulary)
+        events = read_timeline(timeline, settings.split)
+        moments = _moments(events, task, settings)
+        records = read_histories(
+            known_at_index(events, moments), read_codes(timeline), read_settings(timeline), loaded.vocabulary
+        )
         moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
         index = _grains(moments["prediction_time"], loaded.vocabulary.clock)
-    pieces = np.array_split(np.arange(records.patients), max(1, -(-records.patients // CHUNK)))
-    jobs = [
-        (records.of(piece), index[piece], seed * 1_000_003 + number) for number, piece in enumerate(pieces)
-    ]
-    work = partial(_draw, str(model), questions_of(asked, loaded.vocabulary.clock), samples)
+    jobs = _jobs(records, index, settings.seed)
+    asked = Asked(questions=questions_of(task, loaded.vocabulary.clock), samples=settings.samples)
+    risks = []
     with progress.step("Drawing futures", total=records.patients, unit="patients") as step:
-        risks = []
-        for piece, drawn in zip(pieces, spread(work, jobs), strict=True):
+        for drawn in spread(partial(_draw, str(model), asked), jobs):
             risks.append(drawn)
-            step.advance(len(piece))
-    _write(_table(moments, asked, risks), to)
+            step.advance(len(drawn.risk))
+    _write(_table(moments, task, risks), to)
     return ForecastResult(
         risks=to,
         patients=records.patients,
         without_history=events["subject_id"].n_unique() - records.patients,
-        outcomes=tuple(outcome.name for outcome in asked.outcomes),
-        samples=samples,
+        outcomes=tuple(outcome.name for outcome in task.outcomes),
+        samples=settings.samples,
         seconds=time.monotonic() - began,
         cpu_seconds=cpu_seconds() - spent,
-        seed=seed,
+        seed=settings.seed,
     )
+
+
+def _moments(events: pl.DataFrame, task: Task, settings: ForecastSettings) -> pl.DataFrame:
+    """Index moments of the patients looked at; there must be one."""
+    moments = index_moments(events, task)
+    if moments.is_empty():
+        raise TooFewPatients(
+            f"no patient of split '{settings.split or 'all'}' has the index {task.index.code}",
+            where=str(settings.task),
+            fix="choose another --split, or another index in the task file",
+        )
+    return moments
+
+
+def _jobs(records: Records, index: IntArray, seed: int) -> list[tuple[Histories, int]]:
+    """Chunks of patients, each with a seed of its own."""
+    pieces = np.array_split(np.arange(records.patients), max(1, -(-records.patients // CHUNK)))
+    return [
+        (Histories(records=records.of(piece), known_until=index[piece]), seed * 1_000_003 + number)
+        for number, piece in enumerate(pieces)
+    ]
 
 
 def questions_of(task: Task, clock: Clock) -> tuple[Question, ...]:
@@ -123,21 +138,11 @@ def _grains(times: pl.Series, clock: Clock) -> IntArray:
     return (micros // (clock.grain_seconds * 1_000_000)).to_numpy().astype(np.int64)
 
 
-def _draw(
-    model: str, questions: tuple[Question, ...], samples: int, job: tuple[Records, IntArray, int]
-) -> Risks:
+def _draw(model: str, asked: Asked, job: tuple[Histories, int]) -> Risks:
     """Draw the futures of one chunk; runs in a process of its own."""
-    records, index, seed = job
+    histories, seed = job
     loaded = load_model(Path(model))
-    return draw_risks(
-        loaded.network,
-        loaded.vocabulary,
-        records,
-        known_until=index,
-        questions=questions,
-        samples=samples,
-        seed=seed,
-    )
+    return draw_risks(loaded.network, loaded.vocabulary, histories=histories, asked=asked, seed=seed)
 
 
 def _table(moments: pl.DataFrame, task: Task, risks: list[Risks]) -> pl.DataFrame:

@@ -54,9 +54,7 @@ def train(
     wanted = TrainSettings(minutes=minutes, seed=seed, data=digest)
     checkpoint = to.with_name(f".{to.name}.training")
     network, log = fit(
-        lessons.train,
-        lessons.tuning,
-        lessons.vocabulary,
+        lessons,
         settings=wanted,
         checkpoint=checkpoint,
         progress=progress,
