@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import zstandard
+import pyarrow as pa
 
 from salus.errors import ColumnMissing, InputEmpty, InputMissing, InputUnreadable, nearest
 from salus.formats.csv_source import SourceFile, Table
@@ -79,19 +79,17 @@ def _read_file(path: Path, file: SourceFile, *, fetch: str) -> tuple[pl.DataFram
 def _decompress(path: Path, *, fetch: str) -> bytes:
     try:
         raw = path.read_bytes()
-        if path.suffix == ".gz":
-            return gzip.decompress(raw)
-        if path.suffix == ".zst":
-            with zstandard.ZstdDecompressor().stream_reader(
-                io.BytesIO(raw), read_across_frames=True
-            ) as reader:
-                return reader.read()
-        return raw
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InputMissing(
             f"there is no file '{path.name}'", where=str(path.parent), fix=_where_from(fetch)
         ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    try:
+        if path.suffix == ".gz":
+            return gzip.decompress(raw)
+        if path.suffix == ".zst":
+            return bytes(pa.input_stream(pa.BufferReader(raw), compression="zstd").read())
+        return raw
+    except (EOFError, zlib.error, OSError) as error:
         raise InputUnreadable(
             f"'{path.name}' is cut short or not compressed as its name says",
             where=str(path),

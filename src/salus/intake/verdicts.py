@@ -66,8 +66,11 @@ def set_aside_repeats(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keep the first row of each key; reject the others, naming the line they repeat."""
     numbered = rows.with_row_index("\x1forder")
+    alike = numbered.filter(
+        rows.select(keys).hash_rows().is_duplicated()
+    )  # a quick sieve; what follows is exact
     firsts = (
-        numbered.group_by(keys)
+        alike.group_by(keys)
         .agg(pl.len().alias("\x1fcount"), pl.col("\x1forder").min().alias("\x1ffirst"))
         .filter(pl.col("\x1fcount") > 1)
     )
