@@ -19,7 +19,8 @@ def write_csv_file(folder: Path, file: CsvFile) -> Path:
 
 
 def _csv(rows: pl.DataFrame) -> bytes:
-    return rows.write_csv(quote_style="necessary", line_terminator="\n").encode()
+    unquoted = rows.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)).name.keep())
+    return unquoted.write_csv(quote_style="necessary", line_terminator="\n").encode()
 
 
 def _packed(content: bytes, ending: str) -> bytes:

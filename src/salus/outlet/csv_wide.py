@@ -208,6 +208,8 @@ def rounded_moments(events: pl.DataFrame, table: Table, source: Source) -> int:
         if moment.after:
             bounds.append(pl.col(moment.after) + source.grain.step)
         read = pl.max_horizontal(bounds) != pl.col(moment.name)
+        if moment.unless and moment.after:  # at that very moment it is another column's to tell
+            read = read & (pl.col(moment.name) > pl.col(moment.after)).fill_null(True)
         if moment.otherwise is not None:
             read = read & (pl.col(moment.name) != source.zero + moment.otherwise)
         total += times.filter(read).height
