@@ -59,18 +59,9 @@ def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) 
             (partial / BOOKS_FILE).write_text(json.dumps(_as_json(books), indent=2) + "\n", encoding="utf-8")
             mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
             (partial / mark).write_text(
-                _about(books, settings, source.title, lineage(timeline)), encoding="utf-8"
+                _about(books, settings, source.title or source.name), encoding="utf-8"
             )
     return books
-
-
-def lineage(timeline: Path) -> dict[str, str]:
-    """What the timeline says of its making: model digest, seed, and so on."""
-    path = timeline / "lineage.json"
-    if not path.exists():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return {str(name): str(value) for name, value in content.items()} if isinstance(content, dict) else {}
 
 
 def _books(
@@ -99,22 +90,28 @@ def _as_json(books: ExportBooks) -> dict[str, object]:
     return {name: getattr(books, name) for name in books.__slots__}
 
 
-def _about(books: ExportBooks, settings: TimelineSettings, title: str, made_by: dict[str, str]) -> str:
+def _about(books: ExportBooks, settings: TimelineSettings, title: str) -> str:
+    """Say whose records these are, what made them, and what the form could not say."""
     head = (
         "SYNTHETIC DATA. No row in these files is a real person's. Made by a model; not for clinical use."
         if books.synthetic
         else "These files hold the records of REAL PATIENTS, written from a timeline."
     )
-    lines = [head, "", f"In the form of: {title or settings.name}"]
-    lines += [
+    made_of = "Model digest" if books.synthetic else "Digest of the source form first read"
+    lines = [
+        head,
+        "",
+        f"What: {settings.name}",
+        f"In the form of: {title}",
         f"Timeline digest (sha256): {books.timeline_digest}",
-        f"Source form digest (sha256): {books.source_digest}",
+        f"{made_of} (sha256): {settings.source_digest}",
+        f"Splits: {settings.splits}",
+        f"Licence of the source: {settings.licence or 'see the source'}",
+        "",
+        f"Patients: {books.patients}. Events: {books.events} = {books.written} written"
+        f" + {books.events - books.written} that this form cannot say.",
+        *(f"  {row['code']}: {row['events']} ({row['reason']})" for row in books.not_expressible),
+        f"Times and ages written in whole units of the source, so less exactly: {books.rounded}.",
+        "Subject ids are numbers of this population only.",
     ]
-    lines += [f"{name}: {value}" for name, value in sorted(made_by.items())]
-    lines += [f"Licence of the source: {settings.licence}"] if settings.licence else []
-    lines += ["", f"Patients: {books.patients}. Events: {books.events} = {books.written} written + "
-              f"{books.events - books.written} that this form cannot say."]  # fmt: skip
-    lines += [f"  {row['code']}: {row['events']} ({row['reason']})" for row in books.not_expressible]
-    lines += [f"Times and ages written in whole units of the source, so less exactly: {books.rounded}."]
-    lines += ["Subject ids are numbers of this population only."]
     return "\n".join(lines) + "\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from salus.cohort.labels import label
 from salus.cohort.task import read_task
 from salus.errors import NothingToReport
 from salus.evidence.calibration import reliability_bins
-from salus.findings import Finding
 from salus.progress import QUIET, Progress
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
 from salus.workflows.pages.render import Page
@@ -22,7 +20,8 @@ from salus.workflows.pages.report_page import Run, report_page
 from salus.workflows.pages.report_tables import at, figure
 from salus.workflows.stages import Json
 
-PAGE_FILE, SUMMARY_FILE, FINDINGS_FILE = "report.html", "summary.json", "findings.json"
+PAGE_FILE, SUMMARY_FILE = "report.html", "summary.json"
+SCORES_FILE, CODES_FILE = "fidelity.parquet", "codes.parquet"
 RISKS_FILE = Path("forecasts") / "held_out.parquet"
 
 
@@ -36,7 +35,7 @@ def report(
 ) -> Path:
     """Write ``folder/report.html`` from what the run left in ``folder``; what is not there is said to be missing.
 
-    Read: timeline/, synthetic/, model/, forecasts/held_out.parquet, findings.json, and summary.json unless
+    Read: timeline/, synthetic/, model/, forecasts/held_out.parquet, the evidence by code, and summary.json unless
     ``summary`` is given. ``task`` adds the calibration pictures.
     """
     if not (folder / "timeline").is_dir():
@@ -62,7 +61,7 @@ def _gather(folder: Path, summary: Json, task: Path | None) -> Run:
     curve, across = _curve(folder / "model")
     return Run(
         summary=summary,
-        findings=read_findings(folder / FINDINGS_FILE),
+        by_code=_by_code(folder),
         real=read_timeline(folder / "timeline", "train"),
         synthetic=read_timeline(made).drop("split") if made.is_dir() else None,
         codes=codes,
@@ -86,16 +85,10 @@ def _page(folder: Path, summary: Json, made: datetime) -> Page:
     )
 
 
-def read_findings(path: Path) -> tuple[Finding, ...]:
-    """Read findings (a JSON list, or a list under ``findings``); no file gives none."""
-    content = _read_json(path)
-    rows = at(content, "findings") if isinstance(content, dict) else content
-    known = {field.name for field in fields(Finding)}
-    return tuple(
-        Finding(**{name: value for name, value in row.items() if name in known})  # type: ignore[arg-type]
-        for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, dict)
-    )
+def _by_code(folder: Path) -> pl.DataFrame | None:
+    """Shares and values code by code, where the evidence lies beside its scores."""
+    found = sorted(scores.with_name(CODES_FILE) for scores in folder.glob(f"**/{SCORES_FILE}"))
+    return pl.read_parquet(found[0]) if found and found[0].exists() else None
 
 
 def _read_json(path: Path) -> Json:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import polars as pl
 
-from salus.findings import Finding
 from salus.workflows.pages import report_pictures
 from salus.workflows.pages.comparison import (
     code_shares,
@@ -21,16 +20,15 @@ from salus.workflows.pages.comparison import (
 from salus.workflows.pages.drawing import Picture
 from salus.workflows.pages.render import Page, Table, render
 from salus.workflows.pages.report_tables import (
-    compared,
+    code_table,
     fidelity_table,
     figure,
     forecast_table,
     key_numbers,
     made_with_table,
-    readable,
+    measures,
     run_tables,
     utility_table,
-    worst_tables,
 )
 from salus.workflows.pages.words import number
 from salus.workflows.stages import Json
@@ -44,7 +42,7 @@ class Run:
     """Everything the report can show; None or empty where a run did not make it."""
 
     summary: Json = None
-    findings: tuple[Finding, ...] = ()
+    by_code: pl.DataFrame | None = None
     real: pl.DataFrame | None = None
     synthetic: pl.DataFrame | None = None
     codes: pl.DataFrame | None = None
@@ -65,10 +63,10 @@ def report_page(run: Run, page: Page) -> str:
         run=run_tables(run.summary),
         learning=_learning(run),
         fidelity_words=_fidelity_words(run.summary),
-        ladder=_ladder(run.findings),
-        fidelity=fidelity_table(run.findings),
+        ladder=_ladder(run.summary),
+        fidelity=fidelity_table(run.summary),
         occurrence=_occurrence(run),
-        details=[*_counts(run), *worst_tables(run.findings)],
+        details=[code_table(run.by_code), *_counts(run)],
         values=_values(run),
         utility=utility_table(run.summary),
         forecast=forecast_table(run.summary),
@@ -95,16 +93,14 @@ def _learning(run: Run) -> Picture | None:
     return report_pictures.learning_curve(run.curve, across=run.curve_across, caption=caption)
 
 
-def _ladder(findings: tuple[Finding, ...]) -> Picture | None:
-    whole = compared(findings).filter(pl.col("population").is_in(["", "all", "overall"]))
-    inside = whole.drop_nulls("synthetic").filter(pl.col("synthetic").is_between(0, 1))
-    if inside.is_empty():
+def _ladder(summary: Json) -> Picture | None:
+    known = measures(summary).drop_nulls("synthetic")
+    if known.is_empty():
         return None
-    named = inside.with_columns(pl.col("metric").map_elements(readable, pl.String).alias("name"))
     caption = (
         "Each measure: synthetic patients (diamond) between shuffled columns (cross) and real ones (dot)."
     )
-    return report_pictures.ladder(named, caption=caption)
+    return report_pictures.ladder(known, caption=caption)
 
 
 def _occurrence(run: Run) -> list[Picture]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from salus.findings import Finding
 from salus.workflows.pages.render import Table
-from salus.workflows.pages.words import NOT_COMPUTED, count, interval, number
+from salus.workflows.pages.words import NOT_COMPUTED, count, interval, number, share
 from salus.workflows.stages import Json
 
-WHOLE = ("", "all", "overall")
-COMPARISONS = ("synthetic", "ceiling", "floor")
 WORST = 12
 
 
@@ -111,6 +107,8 @@ def utility_table(summary: Json) -> Table:
     for row in _list(summary, "utility"):
         real, made = figure(row, "real_auroc"), figure(row, "synthetic_auroc")
         ratio = f"{made / real:.3f}" if real and made is not None else NOT_COMPUTED
+        if figure(row, "ratio") is not None:
+            ratio = _bounded(row, "ratio")
         name = str(at(row, "task") or "task")
         rows.append((name, _bounded(row, "real_auroc"), _bounded(row, "synthetic_auroc"), ratio))
     heads = ("task", "AUROC, trained on real", "AUROC, trained on synthetic", "synthetic ÷ real")
@@ -122,7 +120,7 @@ def utility_table(summary: Json) -> Table:
 
 def forecast_table(summary: Json) -> Table:
     """Each task: discrimination and calibration with the baseline beside."""
-    columns = ("auroc", "baseline_auroc", "auprc", "brier", "slope", "intercept")
+    columns = ("auroc", "baseline_auroc", "auroc_minus_baseline", "auprc", "brier", "slope", "intercept")
     rows = tuple(
         (str(at(row, "task") or "task"), *(_bounded(row, column) for column in columns))
         for row in _list(summary, "forecast")
@@ -147,65 +145,57 @@ def _list(tree: Json, *path: str) -> list[Json]:
     return found if isinstance(found, list) else []
 
 
-def compared(findings: Sequence[Finding]) -> pl.DataFrame:
-    """One row a metric and population: synthetic, ceiling and floor beside each other."""
-    columns = ("metric", "population", *COMPARISONS)
-    rows: dict[tuple[str, str], dict[str, float | None]] = {}
-    for finding in findings:
-        if finding.comparison in COMPARISONS:
-            beside = rows.setdefault((finding.metric, finding.population), {})
-            beside[finding.comparison] = finding.value
-    schema = dict.fromkeys(columns[:2], pl.String()) | dict.fromkeys(COMPARISONS, pl.Float64())
-    records = [
-        {"metric": metric, "population": population} | {name: beside.get(name) for name in COMPARISONS}
-        for (metric, population), beside in rows.items()
+def measures(summary: Json) -> pl.DataFrame:
+    """The fidelity measures: name, synthetic with its bounds, ceiling and floor."""
+    columns = ("synthetic", "lower", "upper", "ceiling", "floor")
+    rows = [
+        {"name": str(at(row, "measure"))} | {column: figure(row, column) for column in columns}
+        for row in _list(summary, "fidelity", "measures")
     ]
-    return pl.DataFrame(records, schema=schema)
+    return pl.DataFrame(rows, schema={"name": pl.String()} | dict.fromkeys(columns, pl.Float64()))
 
 
-def readable(metric: str) -> str:
-    """A metric's name in words: ``fidelity.code_share`` → ``code share``."""
-    return metric.split(".")[-1].replace("_", " ")
-
-
-def fidelity_table(findings: Sequence[Finding]) -> Table:
-    """Overall measures: synthetic between ceiling and floor."""
-    whole = {
-        (finding.metric, finding.comparison): finding
-        for finding in findings
-        if finding.population in WHOLE and finding.comparison in COMPARISONS
-    }
-    rows = []
-    for metric in dict.fromkeys(metric for metric, _ in whole):
-        cells = [whole.get((metric, name)) for name in COMPARISONS]
-        said = (interval(cell.value, cell.lower, cell.upper) if cell else NOT_COMPUTED for cell in cells)
-        rows.append((readable(metric), *said))
-    heads = ("measure", "synthetic", "ceiling (other real patients)", "floor (shuffled)")
+def fidelity_table(summary: Json) -> Table:
+    """Every measure: synthetic between ceiling and floor."""
+    rows = tuple(
+        (
+            row["name"],
+            interval(row["synthetic"], row["lower"], row["upper"]),
+            interval(row["ceiling"], None, None),
+            interval(row["floor"], None, None),
+        )
+        for row in measures(summary).to_dicts()
+    )
+    heads = ("measure", "synthetic", "ceiling: other real patients", "floor: shuffled")
+    caption = "Fidelity by measure, 1 is the same as the real patients trained on"
     return Table(
-        name="t-fidelity",
-        caption="Fidelity by measure",
-        heads=heads,
-        rows=tuple(rows),
-        empty="not computed in this run.",
+        name="t-fidelity", caption=caption, heads=heads, rows=rows, empty="not computed in this run."
     )
 
 
-def worst_tables(findings: Sequence[Finding]) -> list[Table]:
-    """For each measure that is told by code or pair: where synthetic is furthest from the ceiling."""
-    detailed = compared(findings).filter(~pl.col("population").is_in(list(WHOLE)))
-    gap = (pl.col("synthetic") - pl.col("ceiling").fill_null(0.0)).abs()
-    tables = []
-    for number_of, (metric,) in enumerate(detailed.select("metric").unique(maintain_order=True).iter_rows()):
-        mine = detailed.filter(pl.col("metric") == metric).drop_nulls("synthetic").sort(gap, descending=True)
+def code_table(by_code: pl.DataFrame | None) -> Table:
+    """The codes whose share of patients or values are furthest apart."""
+    rows: tuple[tuple[str, ...], ...] = ()
+    of = 0
+    if by_code is not None:
+        apart = (pl.col("real_share") - pl.col("synthetic_share")).abs()
+        worst = pl.max_horizontal(apart, 1 - pl.col("values_alike").fill_null(1.0))
+        of = by_code.height
         rows = tuple(
-            (row["population"], *(number(row[name], missing=NOT_COMPUTED) for name in COMPARISONS))
-            for row in mine.head(WORST).to_dicts()
+            (
+                str(row["code"]),
+                share(row["real_share"]),
+                share(row["synthetic_share"]),
+                number(row["real_rows"]),
+                number(row["synthetic_rows"]),
+                number(row["values_alike"]),
+            )
+            for row in by_code.sort(worst, descending=True).head(WORST).to_dicts()
         )
-        caption = f"{readable(metric).capitalize()}: where synthetic is furthest from real against real"
-        caption += f" ({min(WORST, mine.height)} of {mine.height})"
-        heads = ("code or pair", "synthetic", "ceiling", "floor")
-        tables.append(Table(name=f"t-worst-{number_of}", caption=caption, heads=heads, rows=rows))
-    return tables
+    heads = ("code", "real patients", "synthetic patients", "real rows a patient", "synthetic rows a patient",
+             "values alike")  # fmt: skip
+    caption = f"The codes furthest apart ({len(rows)} of {of}); values alike: 1 is the same"
+    return Table(name="t-codes", caption=caption, heads=heads, rows=rows, empty="not computed in this run.")
 
 
 def made_with_table(summary: Json) -> Table:
