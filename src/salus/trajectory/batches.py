@@ -183,7 +183,7 @@ def _waits(
     edges = vocabulary.wait_edges
     bins = np.clip(np.searchsorted(edges, wait[rows], side="right") - 1, 0, len(edges) - 2)
     low, high = edges[bins], edges[bins + 1]
-    beyond = high - wait[rows] - np.where(kind[rows] == 2, 0, 1)
+    beyond = high - wait[rows] - np.where(kind[rows] == 1, 1, 0)
     inside = np.clip(beyond / (high - low), 0, 1).astype(np.float32)
     return rows, bins, inside, kind[rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from salus import __version__
@@ -124,7 +124,3 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         stopped=log.stopped,
     )
 
-
-def as_json(result: TrainResult) -> dict[str, object]:
-    """The result by name, paths as text."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(result).items()}

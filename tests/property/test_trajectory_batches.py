@@ -1,0 +1,169 @@
+"""A slow, obvious reading of each patient referees the packed tensors; probabilities of what may happen add to one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salus.trajectory.batches import make_batch
+from salus.trajectory.encoding import Records
+from salus.trajectory.gradients import GradientPool, Share
+from salus.trajectory.network import NEVER, Network, Size
+from salus.trajectory.reading import prepare
+from tests.small_ward import CODES, SETTINGS, ward
+
+LESSONS = prepare(ward(100), CODES, SETTINGS)
+VOCABULARY = LESSONS.vocabulary
+STATICS = sum(entry.static for entry in VOCABULARY.entries)
+DATED = [number for number, entry in enumerate(VOCABULARY.entries) if not entry.static]
+
+
+@st.composite
+def records(draw) -> Records:
+    """A few invented patients with one to six dated moments of up to three facts, in drawing order."""
+    code, rank, bins, counts, time, sizes, ends = [], [], [], [], [], [], []
+    for _ in range(draw(st.integers(1, 4))):
+        moments = draw(st.integers(1, 6))
+        sizes.append(moments + 1)
+        counts.append(0)
+        at = 0
+        time.append(at)
+        for _ in range(moments):
+            facts = sorted(draw(st.sets(st.sampled_from(DATED), max_size=3)))
+            code += facts
+            rank += [draw(st.floats(0, 1, width=32)) for _ in facts]
+            bins += [0 for _ in facts]
+            counts.append(len(facts))
+            time.append(at)
+            at += draw(st.integers(1, 40))
+        ends.append(time[-1] + draw(st.integers(0, 30)))
+    patients = len(sizes)
+    return Records(
+        subject=np.arange(patients),
+        code=np.asarray(code, dtype=np.int64),
+        bin=np.asarray(bins, dtype=np.int64),
+        rank=np.asarray(rank, dtype=np.float32),
+        fact_start=np.r_[0, np.cumsum(counts)].astype(np.int64),
+        time=np.asarray(time, dtype=np.int64),
+        moment_start=np.r_[0, np.cumsum(sizes)].astype(np.int64),
+        end=np.asarray(ends, dtype=np.int64),
+        died=np.zeros(patients, dtype=bool),
+        age=np.full(patients, 50, dtype=np.float32),
+    )
+
+
+@given(records())
+@settings(max_examples=60, deadline=None)
+def test_the_chart_holds_what_was_last_seen_of_each_code(given_records):
+    """Moment by moment with plain loops: seen or not, grains since, last rank."""
+    batch = make_batch(given_records, VOCABULARY)
+    tracked = VOCABULARY.tracked
+    for patient in range(given_records.patients):
+        held: dict[int, tuple[int, float]] = {}
+        for moment in range(given_records.moment_start[patient], given_records.moment_start[patient + 1]):
+            for fact in range(given_records.fact_start[moment], given_records.fact_start[moment + 1]):
+                column = int(given_records.code[fact]) - STATICS
+                held[column] = (int(given_records.time[moment]), float(given_records.rank[fact]))
+            for column in range(tracked):
+                seen, since, rank = (batch.chart[moment, column + part * tracked].item() for part in range(3))
+                assert seen == float(column in held)
+                at, value = held.get(column, (int(given_records.time[moment]), 0.0))
+                assert math.isclose(since, math.log1p(given_records.time[moment] - at) / 8, abs_tol=1e-5)
+                assert math.isclose(rank, value, abs_tol=1e-6)
+
+
+@given(records())
+@settings(max_examples=60, deadline=None)
+def test_every_fact_and_every_end_of_a_moment_is_one_decision(given_records):
+    batch = make_batch(given_records, VOCABULARY)
+    assert len(batch.decision_target) == given_records.facts + len(given_records.time)
+    assert int((batch.decision_target == VOCABULARY.size).sum()) == len(given_records.time)
+    assert sorted(batch.gru_order.tolist()) == list(range(len(given_records.time)))
+
+
+def test_the_ways_a_wait_can_end_have_probabilities_that_add_to_one():
+    """Sum over every grain of the next moment coming first, and of follow-up ending first, from the loss itself."""
+    torch.manual_seed(3)
+    network = Network(VOCABULARY, Size(width=16, dropout=0.0)).eval()
+    state = torch.randn(1, 32)
+    following, ending = (logs[0] for logs in network.waits(state))
+    edges = VOCABULARY.wait_edges
+    grain_next = np.concatenate(
+        [
+            np.full(high - low, math.exp(logs) / (high - low))
+            for logs, low, high in zip(following.tolist(), edges[:-1], edges[1:], strict=True)
+        ]
+    )
+    grain_end = np.concatenate(
+        [
+            np.full(high - low, math.exp(logs) / (high - low))
+            for logs, low, high in zip(ending.tolist(), edges[:-1], edges[1:], strict=True)
+        ]
+    )
+    by_hand = sum(grain_next[w] * grain_end[w:].sum() for w in range(len(grain_next)))
+    by_hand += sum(grain_end[e] * grain_next[e + 1 :].sum() for e in range(len(grain_end)))
+    assert math.isclose(by_hand, 1.0, abs_tol=1e-5)
+    for grains, kind in ((7, 0), (7, 1)):
+        loss = _wait_loss(network, state, grains=grains, kind=kind)
+        width = _width(grains, following if kind == 0 else ending)
+        first, later = (
+            (grain_next, grain_end[grains:]) if kind == 0 else (grain_end, grain_next[grains + 1 :])
+        )
+        assert math.isclose(math.exp(-loss) / width, first[grains] * later.sum(), rel_tol=1e-3)
+
+
+def _width(grains: int, _: torch.Tensor) -> int:
+    edges = VOCABULARY.wait_edges
+    number = int(np.searchsorted(edges, grains, side="right")) - 1
+    return int(edges[number + 1] - edges[number])
+
+
+def _wait_loss(network: Network, state: torch.Tensor, *, grains: int, kind: int) -> float:
+    """The loss of one wait from a record made for it."""
+    dated = [0, grains] if kind == 0 else [0]
+    record = Records(
+        subject=np.asarray([1]),
+        code=np.zeros(0, dtype=np.int64),
+        bin=np.zeros(0, dtype=np.int64),
+        rank=np.zeros(0, dtype=np.float32),
+        fact_start=np.zeros(len(dated) + 2, dtype=np.int64),
+        time=np.asarray([0, *dated]),
+        moment_start=np.asarray([0, len(dated) + 1]),
+        end=np.asarray([grains]),
+        died=np.asarray([kind == 0]),
+        age=np.asarray([50], dtype=np.float32),
+    )
+    batch = make_batch(record, VOCABULARY)
+    assert batch.wait_kind.tolist() == [kind]
+    return float(network.wait_loss(state, batch))
+
+
+def test_nothing_that_cannot_occur_gets_probability():
+    """After a potassium in a moment only later codes or the end may follow; statics only in the static moment."""
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    size = VOCABULARY.size
+    prior = torch.tensor([size])
+    nothing = torch.zeros(1, size, dtype=torch.bool)
+    dated = network.code_logits(torch.zeros(1, 16), prior, torch.tensor([False]), nothing)[0]
+    static = network.code_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
+    for number, entry in enumerate(VOCABULARY.entries):
+        assert (dated[number] < NEVER / 2) == entry.static
+        assert (static[number] < NEVER / 2) == (not entry.static)
+
+
+def test_one_process_and_two_give_the_same_gradient():
+    """A step is always cut into the same shares; where they are computed changes nothing."""
+    gradients = []
+    for cores in (1, 2):
+        torch.manual_seed(5)
+        network = Network(VOCABULARY, Size(width=16))
+        with GradientPool(network, LESSONS.train, VOCABULARY, cores=cores) as pool:
+            pool.step([Share(np.arange(0, 20), 1), Share(np.arange(20, 45), 2)])
+        gradients.append(
+            torch.cat([value.grad.reshape(-1) for value in network.parameters() if value.grad is not None])
+        )
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
