@@ -32,7 +32,7 @@ def label(events: pl.DataFrame, task: Task, codes: pl.DataFrame) -> pl.DataFrame
     """Answer every outcome of the task for every patient; ``codes`` says which codes end a record.
 
     True: the outcome happened after the index, within the horizon, not after an ``until``. False: an
-    ``until`` or death came first, or the record goes on to the horizon. Otherwise null, with a :class:`Reason`.
+    ``until`` or death came first, or the record goes on to the horizon. Otherwise null, and why.
     """
     moments = index_moments(events, task)
     timed = events.lazy().filter(pl.col("time").is_not_null()).select("subject_id", "time", "code")

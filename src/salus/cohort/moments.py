@@ -35,7 +35,7 @@ def known_by(events: pl.DataFrame, moment: datetime) -> pl.DataFrame:
     """Keep what the care team could have seen at ``moment``.
 
     A potassium drawn at 08:00 and released at 09:10 does not exist at 09:00; a model that saw it would be
-    reading the future. Static facts without a known time are always visible; a timed row without one never is.
+    reading the future. A static fact without a known time is always visible, a timed row without one never.
     """
     return events.filter(_visible_at(pl.lit(moment)))
 

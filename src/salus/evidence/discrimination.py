@@ -1,0 +1,73 @@
+"""How well risks tell those with the outcome from those without: AUROC, DeLong, average precision, Brier.
+
+Every function takes the outcomes (0 or 1) and risks of n patients and optional weights of shape (replicates, n):
+a row of counts says how often a bootstrap drew each patient, so one call measures all replicates.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+def auroc(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Floats:
+    """Chance that a patient with the outcome has the higher risk, ties counting half; nan with one class only.
+
+    >>> auroc(np.array([0, 0, 1, 1.0]), np.array([0.1, 0.4, 0.35, 0.8])).tolist()
+    [0.75]
+    """
+    with_it, without = _by_threshold(outcome, risk, weights=weights)
+    below = np.cumsum(without, axis=1) - without / 2
+    pairs = with_it.sum(axis=1) * without.sum(axis=1)
+    return _ratio((with_it * below).sum(axis=1), pairs)
+
+
+def auprc(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Floats:
+    """Average precision: the mean, over patients with the outcome, of the precision at their risk; ties as one."""
+    with_it, without = _by_threshold(outcome, risk, weights=weights)
+    found = np.cumsum(with_it[:, ::-1], axis=1)
+    alarms = found + np.cumsum(without[:, ::-1], axis=1)
+    precision = np.divide(found, alarms, out=np.zeros_like(found), where=alarms > 0)
+    return _ratio((with_it[:, ::-1] * precision).sum(axis=1), with_it.sum(axis=1))
+
+
+def brier(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Floats:
+    """Mean squared distance of the risk from what happened; 0 is perfect."""
+    given = _weights(weights, len(outcome))
+    return _ratio(given @ (risk - outcome) ** 2, given.sum(axis=1))
+
+
+def delong_variance(outcome: Floats, risk: Floats) -> float:
+    """Variance of the AUROC when each patient stands alone (DeLong, DeLong & Clarke-Pearson, Biometrics 1988)."""
+    with_it, without = risk[outcome == 1], risk[outcome == 0]
+    if len(with_it) < 2 or len(without) < 2:
+        return float("nan")
+    ranks = rankdata(np.concatenate([with_it, without]))
+    of_with = (ranks[: len(with_it)] - rankdata(with_it)) / len(without)
+    of_without = 1 - (ranks[len(with_it) :] - rankdata(without)) / len(with_it)
+    return float(of_with.var(ddof=1) / len(with_it) + of_without.var(ddof=1) / len(without))
+
+
+def _by_threshold(outcome: Floats, risk: Floats, *, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Weight with and without the outcome at each distinct risk, ascending: two of shape (replicates, risks)."""
+    order = np.argsort(risk, kind="stable")
+    starts = np.flatnonzero(np.diff(risk[order], prepend=np.nan) != 0)
+    given = _weights(weights, len(outcome))[:, order]
+    happened = outcome[order]
+    with_it = np.add.reduceat(given * happened, starts, axis=1)
+    return with_it, np.add.reduceat(given, starts, axis=1) - with_it
+
+
+def _weights(weights: Floats | None, patients: int) -> Floats:
+    return np.ones((1, patients)) if weights is None else weights
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares: Floats = np.where(whole > 0, part / whole, np.nan)
+    return shares

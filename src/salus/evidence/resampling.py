@@ -1,0 +1,41 @@
+"""How sure a number is: draw patients again with replacement, measure again, and take the middle 95 %."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salus.evidence.discrimination import Floats
+from salus.findings import Interval
+
+REPLICATES = 1000
+LEVEL = 0.95
+Ints: TypeAlias = NDArray[np.int64]
+
+
+def patient_weights(patients: Ints, *, replicates: int = REPLICATES, seed: int = 0) -> Floats:
+    """How often each row is drawn in each replicate, shape (replicates, rows); a patient's rows go together.
+
+    >>> patient_weights(np.array([7, 7, 9]), replicates=1, seed=1)[0, :2].tolist() in ([0, 0], [1, 1], [2, 2])
+    True
+    """
+    _, owner = np.unique(patients, return_inverse=True)
+    count = int(owner.max()) + 1 if len(owner) else 0
+    drawn = np.random.default_rng(seed).integers(0, count, size=(replicates, count))
+    drawn += np.arange(replicates)[:, None] * count
+    times = np.bincount(drawn.ravel(), minlength=replicates * count).reshape(replicates, count)
+    return times[:, owner].astype(np.float64)
+
+
+def interval(value: float, replicates: Floats, *, level: float = LEVEL) -> Interval:
+    """The value with the percentile bounds of its replicates; replicates without a value are left out."""
+    if not np.isfinite(value):
+        return Interval(None)
+    known = replicates[np.isfinite(replicates)]
+    if len(known) < len(replicates) / 2:
+        return Interval(float(value))
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(known, [tail, 1 - tail])
+    return Interval(float(value), float(lower), float(upper))
