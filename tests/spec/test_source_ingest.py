@@ -149,3 +149,39 @@ codes: {LOINC//2823-3: {description: Potassium, unit: mmol/L}}
     ]
     assert (books.kept, books.rejected) == (1, 1)
     assert read_settings(folder).time_zero is None
+
+
+ZONED = """
+name: zoned
+input: data
+time: {grain: minute, zone: Europe/Madrid}
+tables:
+  labs:
+    files: [labs.csv]
+    columns: {id: {subject: true}, at: {time: "%Y-%m-%d %H:%M"}, test: {variable: true}}
+    facts: {k: {code: SEEN}}
+codes: {SEEN: {description: Seen}}
+"""
+
+
+def test_local_times_are_stored_in_utc(tmp_path):
+    """Madrid is an hour ahead of UTC in winter, two in summer; 02:30 did not exist on 2026-03-29 and came
+    twice on 2026-10-25; the year 1026 is a typing error."""
+    times = [
+        "2026-01-05 08:00",
+        "2026-07-05 08:00",
+        "2026-03-29 02:30",
+        "2026-10-25 02:30",
+        "1026-07-05 08:00",
+    ]
+    labs = "id,at,test\n" + "".join(f"1,{time},k\n" for time in times)
+    folder, _ = ingest_tiny(tmp_path, yaml=ZONED, labs=labs)
+    assert read_timeline(folder)["time"].to_list() == [datetime(2026, 1, 5, 7), datetime(2026, 7, 5, 6)]
+    assert read_rejected(folder)["line"].to_list() == [4, 5, 6]
+    assert read_settings(folder).zone == "Europe/Madrid"
+
+
+def test_a_time_may_bring_its_own_offset(tmp_path):
+    yaml = ZONED.replace("%H:%M", "%H:%M%z")
+    folder, _ = ingest_tiny(tmp_path, yaml=yaml, labs="id,at,test\n1,2026-01-05 08:00+05:30,k\n")
+    assert read_timeline(folder)["time"].to_list() == [datetime(2026, 1, 5, 2, 30)]

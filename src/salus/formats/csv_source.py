@@ -12,6 +12,7 @@ timeline as the same files. Every key (anything else is refused, with the neares
     time:
       zero: 2000-01-01T00:00:00    # relative times count from here, the same for everyone; left out: absolute
       grain: day                   # resolution of the source's times: day, minute or second
+      zone: Europe/Madrid          # of absolute times that do not say theirs (left out: UTC)
     anchor: COHORT//ENTRY          # the code that happens to every subject at time zero
     patients: nafld1               # table that lists the patients; rows about anybody else are rejected
     missing: ["", NA]              # cells that mean "not recorded", in every column
@@ -240,6 +241,7 @@ class Source:
     fetch: str
     zero: datetime | None
     grain: Grain
+    zone: str
     anchor: str
     patients: str
     missing: tuple[str, ...]

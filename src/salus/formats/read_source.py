@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import available_timezones
 
 from salus.errors import nearest
 from salus.formats.csv_source import (
@@ -42,6 +43,11 @@ def read_source(path: Path) -> Source:
     time = top.section("time")
     zero = _zero(time)
     grain = Grain(time.one_of("grain", [grain.value for grain in Grain]))
+    zone = time.text("zone", "UTC")
+    if zone not in available_timezones():
+        raise time.wrong(
+            f"no time zone '{zone}'{nearest(zone, available_timezones())}", "write it as Europe/Madrid"
+        )
     time.done()
     source = Source(
         path=path,
@@ -54,6 +60,7 @@ def read_source(path: Path) -> Source:
         fetch=top.text("fetch", ""),
         zero=zero,
         grain=grain,
+        zone=zone,
         anchor=top.text("anchor", ""),
         patients=top.text("patients", ""),
         missing=top.words("missing") if top.has("missing") else ("",),
@@ -104,10 +111,6 @@ def _table(name: str, section: Section) -> Table:
     once = (Use.SUBJECT, Use.TIME, Use.KNOWN_TIME, Use.VARIABLE, Use.VALUE, Use.UNIT)
     if not table.files:
         raise section.wrong(f"table '{name}' names no file", "add 'files: [name.csv]'")
-    if len({file.stem for file in table.files}) < len(table.files):
-        raise section.wrong(
-            f"two files of table '{name}' have the same name before the dot", "rename one of them"
-        )
     if Use.SUBJECT not in uses:
         raise section.wrong(f"table '{name}' has no subject column", "mark one column 'subject: true'")
     for use in once:
@@ -283,6 +286,11 @@ def _check(source: Source, top: Section) -> None:
                 f"table '{table.name}' has no time column and there is no time zero", "add one of them"
             )
     names = [table.name for table in source.tables]
+    stems = [file.stem for table in source.tables for file in table.files]
+    if len(set(stems)) < len(stems):
+        raise top.wrong(
+            "two files have the same name before the dot", "rename one: events are traced by that name"
+        )
     if not names:
         raise top.wrong("there are no tables", "add 'tables:'")
     if source.patients and source.patients not in names:

@@ -6,11 +6,12 @@ from datetime import datetime
 
 import polars as pl
 
-from salus.formats.csv_source import Fact, NotRecorded
+from salus.formats.csv_source import Fact, NotRecorded, Source
 
 MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000}
 CLOCK = "hh:mm"
 FARTHEST_YEARS = 200  # relative times beyond this are typing errors, not medicine
+YEARS = (1850, 2200)  # absolute times outside are typing errors
 LARGEST = 3.4e38  # of a 32-bit float
 
 
@@ -39,29 +40,33 @@ def value_codes(fact: Fact) -> dict[str, str]:
     return {spelling: code for cell, code in fact.values for spelling in spellings(cell)}
 
 
-def parse_times(cells: pl.Series, form: str, zero: datetime | None) -> pl.Series:
-    """Read a column of times; each distinct text is read once."""
+def parse_times(cells: pl.Series, form: str, source: Source) -> pl.Series:
+    """Read a column of times into UTC; each distinct text is read once."""
     distinct = cells.unique()
-    times = pl.select(_times(pl.lit(distinct), form, zero)).to_series()
+    times = pl.select(_times(pl.lit(distinct), form, source)).to_series()
     return cells.replace_strict(distinct, times, return_dtype=pl.Datetime("us"))
 
 
-def _times(cell: pl.Expr, form: str, zero: datetime | None) -> pl.Expr:
+def _times(cell: pl.Expr, form: str, source: Source) -> pl.Expr:
     if form == CLOCK:
         parts = cell.str.extract_groups(r"^(\d{1,6}):([0-5]\d)$")
         minutes = parts.struct[0].cast(pl.Int64) * 60 + parts.struct[1].cast(pl.Int64)
-        return relative_time(minutes.cast(pl.Float64), "minute", zero)
+        return relative_time(minutes.cast(pl.Float64), "minute", source.zero)
     if form in MICROSECONDS:
-        return relative_time(as_number(cell), form, zero)
-    return cell.str.to_datetime(form, strict=False, time_unit="us") if _has_clock(form) else _day(cell, form)
+        return relative_time(as_number(cell), form, source.zero)
+    return _in_utc(cell, form, source.zone)
 
 
-def _has_clock(form: str) -> bool:
-    return any(part in form for part in ("%H", "%T", "%I", "%R"))
-
-
-def _day(cell: pl.Expr, form: str) -> pl.Expr:
-    return cell.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+def _in_utc(cell: pl.Expr, form: str, zone: str) -> pl.Expr:
+    """An absolute time. One that the clocks showed twice or never cannot be told, and is null."""
+    if not any(part in form for part in ("%H", "%T", "%I", "%R")):
+        local = cell.str.to_date(form, strict=False).cast(pl.Datetime("us"))
+    else:
+        local = cell.str.to_datetime(form, strict=False, time_unit="us")
+    if "%z" not in form:
+        local = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    utc = local.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return pl.when(utc.dt.year().is_between(*YEARS)).then(utc)
 
 
 def relative_time(number: pl.Expr, unit: str, zero: datetime | None) -> pl.Expr:

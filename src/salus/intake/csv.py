@@ -76,6 +76,7 @@ def _join(source: Source, parts: list[TableEvents]) -> Intake:
         licence=source.licence,
         time_zero=source.zero,
         grain=source.grain.value,
+        zone=source.zone,
         anchor=source.anchor or None,
         assumed_known_time=assumed,
         source_digest=source.digest,

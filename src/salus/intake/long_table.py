@@ -66,11 +66,11 @@ def _with_times(rows: pl.DataFrame, table: Table, source: Source) -> pl.DataFram
     rows = rows.with_columns(pl.col(table.subject).cast(pl.Int64, strict=False).alias(SUBJECT))
     time, known = table.column(Use.TIME), table.column(Use.KNOWN_TIME)
     if time:
-        rows = rows.with_columns(parse_times(rows[time.name], time.form, source.zero).alias(TIME))
+        rows = rows.with_columns(parse_times(rows[time.name], time.form, source).alias(TIME))
     else:
         rows = rows.with_columns(pl.lit(source.zero, dtype=pl.Datetime("us")).alias(TIME))
     if known:
-        rows = rows.with_columns(parse_times(rows[known.name], known.form, source.zero).alias(KNOWN))
+        rows = rows.with_columns(parse_times(rows[known.name], known.form, source).alias(KNOWN))
     return rows
 
 

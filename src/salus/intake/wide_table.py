@@ -78,11 +78,9 @@ def _with_times(rows: pl.DataFrame, table: Table, source: Source) -> pl.DataFram
     rows = rows.with_columns(pl.col(table.subject).cast(pl.Int64, strict=False).alias(SUBJECT))
     time, known = table.column(Use.TIME), table.column(Use.KNOWN_TIME)
     at_zero = pl.lit(source.zero, dtype=pl.Datetime("us")).alias(TIME)
-    rows = rows.with_columns(
-        parse_times(rows[time.name], time.form, source.zero).alias(TIME) if time else at_zero
-    )
+    rows = rows.with_columns(parse_times(rows[time.name], time.form, source).alias(TIME) if time else at_zero)
     if known:
-        rows = rows.with_columns(parse_times(rows[known.name], known.form, source.zero).alias(KNOWN))
+        rows = rows.with_columns(parse_times(rows[known.name], known.form, source).alias(KNOWN))
     for column, moment in table.moments:
         rows = rows.with_columns(_moment_time(column, moment, source).alias(_at(moment.name)))
     return rows
