@@ -340,3 +340,11 @@ def test_a_killed_write_never_leaves_a_timeline_under_its_name(tmp_path):
     assert ran.returncode == -signal.SIGKILL
     assert not (tmp_path / "timeline").exists()
     assert ingest(source, tmp_path / "timeline", progress=QUIET).kept == 7
+
+
+def test_a_place_that_is_taken_is_refused_before_anything_is_read(tmp_path):
+    source = write_tiny(tmp_path)
+    (tmp_path / "data/labs.csv").unlink()
+    with pytest.raises(TimelineNotWritten, match="something else"):
+        ingest(source, tmp_path / "data", progress=QUIET)
+    assert (tmp_path / "data/people.csv").read_text() == PEOPLE

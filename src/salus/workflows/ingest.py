@@ -12,13 +12,14 @@ from salus.formats.read_source import read_source
 from salus.intake.books import Books
 from salus.intake.csv import read_csv_source
 from salus.progress import Progress
-from salus.timeline.folder import whole_folder
+from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.store import BOOKS_FILE, SETTINGS_FILE, write_into
 
 
 def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Progress) -> Books:
     """Read the files that ``source`` describes into the timeline folder ``to``."""
     declared = read_source(source)
+    check_replaceable(to, mark=SETTINGS_FILE)
     intake = read_csv_source(declared, input_folder(declared, inputs), progress=progress)
     with progress.step("Writing the timeline"), whole_folder(to, mark=SETTINGS_FILE) as partial:
         write_into(
