@@ -203,6 +203,19 @@ def test_quantiles_of_a_code_are_values_that_occur():
     assert (row["values"], row["distinct"], row["median"]) == (3, 3, 40.0)
 
 
+def test_a_bar_is_a_whole_number_of_recorded_steps_wide():
+    """Whole numbers from 0 to 9 in at most 4 bins: 9/4 steps are too narrow, so 3 wide, edges between numbers."""
+    rows = [(patient, float(value)) for value in range(10) for patient in range(6)]
+    frame = pl.DataFrame(rows, schema={"subject_id": pl.Int64, "numeric_value": pl.Float32}, orient="row")
+    bars = histograms(frame.with_columns(code=pl.lit("HDL")), CODES.with_columns(decimals=pl.lit(0)), bins=4)
+    assert bars.select("start", "end", "values").rows() == [
+        (-0.5, 2.5, 18),
+        (2.5, 5.5, 18),
+        (5.5, 8.5, 18),
+        (8.5, 11.5, 6),
+    ]
+
+
 def test_a_bar_of_fewer_than_five_patients_is_left_out():
     """Ten patients at 10, one at 20 (the middle of the 1st to 99th percentile), ten at 30."""
     rows = (
@@ -211,8 +224,8 @@ def test_a_bar_of_fewer_than_five_patients_is_left_out():
         + [(patient, 30.0) for patient in range(11, 21)]
     )
     frame = pl.DataFrame(rows, schema={"subject_id": pl.Int64, "numeric_value": pl.Float32}, orient="row")
-    bars = histograms(frame.with_columns(code=pl.lit("HDL")), bins=4)
-    assert bars.select("start", "end", "values").rows() == [(10.0, 15.0, 10), (25.0, 30.0, 10)]
+    bars = histograms(frame.with_columns(code=pl.lit("HDL")), CODES, bins=4)
+    assert bars.select("start", "end", "values").rows() == [(10.0, 15.0, 10), (30.0, 35.0, 10)]
 
 
 def test_counts_of_one_to_four_patients_are_withheld_and_none_is_said():

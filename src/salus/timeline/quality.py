@@ -62,7 +62,7 @@ def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: dat
         per_patient=_spread_of_many(events, codes),
         periods=withhold(per_period(events, codes, time_zero), "rows", "rows_per_patient"),
         values=_values_of_many(events),
-        histograms=histograms(events, smallest=SMALLEST_GROUP),
+        histograms=histograms(events, codes, smallest=SMALLEST_GROUP),
         outside_range=withhold(outside_range(events, codes), "below", "above"),
         time_order=withhold(time_order(events, codes), "rows"),
         duplicates=withhold(duplicates(events), "repeats", "contradictions"),

@@ -113,26 +113,39 @@ def _compare(single: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def histograms(events: pl.DataFrame, *, bins: int = 24, smallest: int = 5) -> pl.DataFrame:
-    """Count values between each code's 1st and 99th percentile in equal bins.
+def histograms(
+    events: pl.DataFrame, codes: pl.DataFrame, *, bins: int = 24, smallest: int = 5
+) -> pl.DataFrame:
+    """Count values between each code's 1st and 99th percentile in equal bins, at most ``bins`` and one.
 
-    Bins with fewer than ``smallest`` patients are left out, so that no single patient's value is shown.
+    A bin is a whole number of the code's recorded decimals wide, so that none holds more readings than its
+    neighbour by accident. Bins with fewer than ``smallest`` patients are left out: no single value is shown.
     """
     measured = events.filter(pl.col("numeric_value").is_not_null())
+    value = pl.col("numeric_value").cast(pl.Float64)
     span = measured.group_by("code").agg(
-        pl.col("numeric_value").quantile(0.01, interpolation="nearest").cast(pl.Float64).alias("from"),
-        pl.col("numeric_value").quantile(0.99, interpolation="nearest").cast(pl.Float64).alias("to"),
+        value.quantile(0.01, interpolation="nearest").alias("from"),
+        value.quantile(0.99, interpolation="nearest").alias("to"),
     )
-    width = ((pl.col("to") - pl.col("from")) / bins).alias("width")
-    number = ((pl.col("numeric_value") - pl.col("from")) / pl.col("width")).floor().clip(0, bins - 1)
-    start = pl.col("from") + pl.col("bin") * pl.col("width")
+    span = span.join(codes.select("code", "decimals"), on="code", how="left")
+    span = span.filter(pl.col("to") > pl.col("from")).with_columns(bin_width(bins))
+    number = ((value - pl.col("first")) / pl.col("width")).floor().cast(pl.Int64).alias("bin")
+    start = pl.col("first") + pl.col("bin") * pl.col("width")
     return (
-        measured.join(span.filter(pl.col("to") > pl.col("from")).with_columns(width), on="code")
-        .filter(pl.col("numeric_value").is_between(pl.col("from"), pl.col("to")))
-        .with_columns(number.cast(pl.Int64).alias("bin"))
-        .group_by("code", "bin", "from", "width")
+        measured.join(span, on="code")
+        .filter(value.is_between(pl.col("from"), pl.col("to")))
+        .with_columns(number)
+        .group_by("code", "bin", "first", "width")
         .agg(pl.len().alias("values"), pl.col("subject_id").n_unique().alias("patients"))
         .filter(pl.col("patients") >= smallest)
         .select("code", start.alias("start"), (start + pl.col("width")).alias("end"), "values")
         .sort("code", "start")
     )
+
+
+def bin_width(bins: int) -> list[pl.Expr]:
+    """``width`` and ``first`` edge of bins for values ``from`` … ``to`` recorded with ``decimals``."""
+    step = pl.when(pl.col("decimals").is_not_null()).then(10.0 ** -pl.col("decimals").cast(pl.Float64))
+    raw = (pl.col("to") - pl.col("from")) / bins
+    width = pl.coalesce((raw / step - 1e-9).ceil().clip(1) * step, raw)
+    return [width.alias("width"), (pl.col("from") - pl.coalesce(step / 2, pl.lit(0.0))).alias("first")]

@@ -8,8 +8,10 @@ import polars as pl
 
 from salus.timeline.quality import SMALLEST_GROUP
 from salus.timeline.quality_completeness import YEAR_US, per_period, period_length, plain_events
+from salus.timeline.quality_plausibility import bin_width
 
 REAL, SYNTHETIC = "real", "synthetic"
+BINS = 24
 
 
 def code_shares(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
@@ -41,33 +43,39 @@ def rates_by_period(
     return pl.concat(parts)
 
 
-def value_shares(real: pl.DataFrame, synthetic: pl.DataFrame, code: str, *, bins: int = 24) -> pl.DataFrame:
+def value_shares(
+    real: pl.DataFrame, synthetic: pl.DataFrame, code: str, *, decimals: int | None = None
+) -> pl.DataFrame:
     """One code's values in equal bins from the real 1st to 99th percentile: ``start``, ``share``, ``who``.
 
-    A bin with fewer than five real patients counts as empty.
+    A bin with values of one to four patients counts as empty.
     """
-    drawn = [(REAL, _values(real, code)), (SYNTHETIC, _values(synthetic, code))]
-    low = drawn[0][1]["numeric_value"].quantile(0.01, interpolation="nearest")
-    high = drawn[0][1]["numeric_value"].quantile(0.99, interpolation="nearest")
-    if low is None or high is None or high <= low:
+    drawn = {REAL: _values(real, code), SYNTHETIC: _values(synthetic, code)}
+    span = drawn[REAL].select(
+        pl.col("numeric_value").quantile(0.01, interpolation="nearest").alias("from"),
+        pl.col("numeric_value").quantile(0.99, interpolation="nearest").alias("to"),
+        pl.lit(decimals, dtype=pl.Int8).alias("decimals"),
+    )
+    edges = span.filter(pl.col("to") > pl.col("from")).with_columns(bin_width(BINS))
+    if edges.is_empty():
         return pl.DataFrame(
             schema={"start": pl.Float64, "end": pl.Float64, "share": pl.Float64, "who": pl.String}
         )
-    width = (high - low) / bins
-    edges = pl.DataFrame({"bin": range(bins)}).with_columns((low + pl.col("bin") * width).alias("start"))
-    number = ((pl.col("numeric_value") - low) / width).floor().clip(0, bins - 1).cast(pl.Int64).alias("bin")
+    first, width = float(edges["first"][0]), float(edges["width"][0])
+    most = int((float(edges["to"][0]) - first) // width) + 1
+    bins = pl.DataFrame({"bin": range(most)}).with_columns((first + pl.col("bin") * width).alias("start"))
+    number = ((pl.col("numeric_value") - first) / width).floor().cast(pl.Int64).alias("bin")
     parts = []
-    for who, values in drawn:
-        inside = values.filter(pl.col("numeric_value").is_between(low, high)).with_columns(number)
-        counted = inside.group_by("bin").agg(
-            pl.len().alias("n"), pl.col("subject_id").n_unique().alias("patients")
+    for who, values in drawn.items():
+        counted = (
+            values.group_by(number)
+            .agg(pl.len().alias("n"), pl.col("subject_id").n_unique().alias("patients"))
+            .filter(pl.col("patients") >= SMALLEST_GROUP)
         )
-        counted = counted.filter(pl.col("patients") >= SMALLEST_GROUP)
         share = (pl.col("n").fill_null(0) / max(values.height, 1)).alias("share")
-        whole = edges.join(counted, on="bin", how="left").sort("bin")
-        parts.append(
-            whole.select("start", (pl.col("start") + width).alias("end"), share, pl.lit(who).alias("who"))
-        )
+        end = (pl.col("start") + width).alias("end")
+        whole = bins.join(counted, on="bin", how="left").sort("bin")
+        parts.append(whole.select("start", end, share, pl.lit(who).alias("who")))
     return pl.concat(parts)
 
 

@@ -12,7 +12,7 @@ from salus.workflows.pages.comparison import period_name
 from salus.workflows.pages.drawing import Picture
 from salus.workflows.pages.pictures import over_periods, share_bars, value_histogram
 from salus.workflows.pages.render import Page, Table, render
-from salus.workflows.pages.words import WITHHELD, count, number, share
+from salus.workflows.pages.words import WITHHELD, count, number, share, shown_unit
 
 MOST_BARS = 60
 MOST_HISTOGRAMS = 60
@@ -118,7 +118,7 @@ def _names(quality: Quality) -> dict[str, str]:
 
 
 def _units(quality: Quality) -> dict[str, str]:
-    return {str(row["code"]): str(row["unit"] or "") for row in quality.codes.to_dicts()}
+    return {str(row["code"]): shown_unit(row["unit"]) for row in quality.codes.to_dicts()}
 
 
 def _period_pictures(quality: Quality) -> list[Picture]:

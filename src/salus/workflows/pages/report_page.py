@@ -30,7 +30,7 @@ from salus.workflows.pages.report_tables import (
     run_tables,
     utility_table,
 )
-from salus.workflows.pages.words import number
+from salus.workflows.pages.words import number, shown_unit
 from salus.workflows.stages import Json
 
 MOST_LINES = 14
@@ -51,7 +51,7 @@ class Run:
     curve_across: str = "seconds of training"
     reliability: dict[str, pl.DataFrame] = field(
         default_factory=dict
-    )  # task -> mean_risk, observed, patients
+    )  # task -> predicted, observed, patients
 
 
 def report_page(run: Run, page: Page) -> str:
@@ -130,12 +130,13 @@ def _values(run: Run) -> list[Picture]:
     if run.real is None or run.synthetic is None or run.codes is None:
         return []
     described = {
-        str(row["code"]): (str(row["description"] or row["code"]), str(row["unit"] or ""))
+        str(row["code"]): (str(row["description"] or row["code"]), shown_unit(row["unit"]))
         for row in run.codes.to_dicts()
     }
+    decimals = dict(zip(run.codes["code"], run.codes["decimals"], strict=True))
     drawn = []
     for code in main_codes(run.real, run.codes):
-        shares = value_shares(run.real, run.synthetic, code)
+        shares = value_shares(run.real, run.synthetic, code, decimals=decimals.get(code))
         if shares.height:
             name, unit = described.get(code, (code, ""))
             drawn.append(report_pictures.values(shares, name=name, unit=unit))
@@ -144,9 +145,7 @@ def _values(run: Run) -> list[Picture]:
 
 def _calibration(reliability: dict[str, pl.DataFrame]) -> list[Picture]:
     return [
-        report_pictures.calibration(
-            groups.rename({"mean_risk": "predicted"}).select("predicted", "observed"), task=task
-        )
+        report_pictures.calibration(groups, task=task)
         for task, groups in reliability.items()
         if groups["patients"].sum() >= FEWEST_IN_CALIBRATION
     ]

@@ -135,19 +135,24 @@ def calibration(groups: pl.DataFrame, *, task: str) -> Picture:
             y=alt.Y("observed:Q", title="observed share", axis=percent).scale(domain=domain),
         )
     )
+    bars = (
+        alt.Chart(groups.select("predicted", "lower", "upper"))
+        .mark_rule(color=FIRST, strokeWidth=1.2, clip=True)
+        .encode(x="predicted:Q", y="lower:Q", y2="upper:Q")
+    )
     last = groups.sort("predicted").row(-1, named=True)
     said = (
         f"{task}: {groups.height} groups of equal size. In the group of highest risk "
-        f"{share(last['predicted'])} was predicted and {share(last['observed'])} observed."
+        f"{share(last['predicted'])} was predicted and {share(last['observed'])} observed; bars: 95 % intervals."
     )
-    chart: Chart = alt.LayerChart(layer=[line.encode(x="x:Q", y="x:Q"), dots])
+    chart: Chart = alt.LayerChart(layer=[line.encode(x="x:Q", y="x:Q"), bars, dots])
     return picture(chart, caption=said, alternative=said, height=250)
 
 
 def ladder(rows: pl.DataFrame, *, caption: str) -> Picture:
     """A measure (``name``, ``synthetic``, ``ceiling``, ``floor``) as marks on one line each."""
     order = rows["name"].to_list()
-    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=130))
+    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelLimit=160))
     long = rows.unpivot(
         ["synthetic", "ceiling", "floor"], index="name", variable_name="what", value_name="at"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 
 WITHHELD = "fewer than 5 patients"
@@ -30,6 +31,15 @@ def number(value: float | None, unit: str | None = None, missing: str = "–") -
         return missing
     shown = f"{float(f'{value:.4g}'):,.10g}"
     return f"{shown}{HELD}{unit}" if unit and unit != "1" else shown
+
+
+def shown_unit(unit: object) -> str:
+    """A UCUM unit as people write it: an annotation without its braces.
+
+    >>> shown_unit("{score}"), shown_unit("mm[Hg]"), shown_unit(None)
+    ('score', 'mm[Hg]', '')
+    """
+    return re.sub(r"^\{(.*)\}$", r"\1", str(unit or ""))
 
 
 def share(value: float | None) -> str:
