@@ -8,7 +8,7 @@ import polars as pl
 from salus.evidence.discrimination import Floats
 
 STEPS = 25
-CLOSE = 1e-9
+CLOSE, SETTLED = 1e-9, 1e-4
 
 
 def calibration_line(
@@ -17,7 +17,8 @@ def calibration_line(
     """Slope and intercept of the outcome's log odds on those of the risk, one each a replicate (ideal: 1 and 0).
 
     A slope below 1 means risks too extreme. Fitted by Newton's method for all rows of ``weights`` at once. Risks of
-    exactly 0 or 1 have no log odds and are moved inside by ``smallest``. nan where the fit does not exist.
+    exactly 0 or 1 have no log odds and are moved inside by ``smallest``. nan where the fit does not settle: one
+    class only, one risk only, or risks that tell the classes apart without exception.
     """
     inside = np.clip(risk, smallest, 1 - smallest)
     log_odds = np.log(inside / (1 - inside))
@@ -33,9 +34,10 @@ def calibration_line(
             slope_step = (here * by_slope - cross * by_intercept) / size
             intercept_step = (far * by_intercept - cross * by_slope) / size
         slope, intercept = slope + slope_step, intercept + intercept_step
-        if not np.nanmax(np.abs([slope_step, intercept_step]), initial=0.0) > CLOSE:
+        moved = np.maximum(np.abs(slope_step), np.abs(intercept_step))
+        if not np.nanmax(moved, initial=0.0) > CLOSE:
             break
-    wild = ~np.isfinite(slope) | (np.abs(slope) > 50)
+    wild = ~(moved < SETTLED)
     return np.where(wild, np.nan, slope), np.where(wild, np.nan, intercept)
 
 

@@ -93,7 +93,7 @@ def _scores(found: Sketch, real: Sketch, *, boxes: Boxes, seed: int) -> pl.DataF
         _all_levels(likeness(found, real, boxes=boxes)),
         _all_levels(likeness(found, real, boxes=boxes, weights=weights)),
     )
-    half = 1.96 * np.nanstd(draws, axis=0)
+    half = 1.96 * np.ma.masked_invalid(draws).std(axis=0).filled(np.nan)
     return pl.DataFrame(
         {
             "measure": [*MEASURES, *PARTS, "overall"],

@@ -39,6 +39,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 MEASURES = tuple(f"{part}: {name}" for part, names in PARTS.items() for name in names)
 RARE = 0.02
 LEAST_PAIRS = 100
+CLEAR = 4.0
+"""Standard errors: where no real correlation is this far from nought, there is no relation to reproduce."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +101,11 @@ def likeness(other: Sketch, real: Sketch, *, boxes: Boxes, weights: Floats | Non
     }
     found = _relations(other, boxes, weights=drawn)
     of_real = _relations(real, boxes, weights=once)
+    chance = CLEAR / np.sqrt(real.patients)
     for name in PARTS["dependence"]:
-        scores[f"dependence: {name}"] = overlap(found[name], of_real[name])
+        shown = np.abs(of_real[name]).max(initial=0.0) > chance
+        alike = overlap(found[name], of_real[name])
+        scores[f"dependence: {name}"] = alike if shown else np.full(len(drawn), np.nan)
     return np.column_stack([scores[name] for name in MEASURES])
 
 

@@ -58,7 +58,7 @@ def _hours_since(time: pl.Expr) -> pl.Expr:
 
 
 def _whole_record(rows: pl.LazyFrame, moments: pl.DataFrame) -> pl.DataFrame:
-    timed = pl.col("time").filter(pl.col("code") != BIRTH)
+    timed = pl.col("time").filter(pl.col("code") != BIRTH).drop_nulls()
     born = pl.col("time").filter(pl.col("code") == BIRTH).first()
     summary = rows.group_by("subject_id").agg(
         age=_hours_since(born) / 24 / 365.25,
