@@ -19,6 +19,7 @@ from salus.workflows.pages.comparison import (
     rates_by_period,
     value_shares,
 )
+from salus.workflows.pages.render import Table
 from salus.workflows.pages.report_tables import forecast_table, key_numbers, utility_table
 from salus.workflows.report import report
 from tests.drawn import events
@@ -128,7 +129,10 @@ def test_a_value_without_bounds_or_a_task_without_values_is_written_as_such():
         "death_5y",
         "0.780 [0.700 to 0.840]",
     ]
-    assert forecast_table(SUMMARY).rows[0][4] == "not computed"
+    assert (
+        dict(zip(forecast_table(SUMMARY).heads, forecast_table(SUMMARY).rows[0], strict=True))["AUPRC"]
+        == "not computed"
+    )
     assert utility_table({"utility": []}).rows == ()
     assert key_numbers(None)[0].value == "not computed"
 
@@ -196,3 +200,8 @@ def test_an_invented_patient_is_told_by_moments_with_units():
     assert told == [
         [("always", "Female"), ("6.0 h", "HDL 40 mg/dL; Systolic pressure 120"), ("year 2.0", "HDL 41 mg/dL")]
     ]
+
+
+def test_a_cell_stands_under_its_head():
+    with pytest.raises(ValueError, match="does not have 2 cells"):
+        Table(name="t", caption="c", heads=("a", "b"), rows=(("1", "2", "3"),))

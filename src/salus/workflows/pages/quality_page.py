@@ -167,7 +167,7 @@ def _cells(frame: pl.DataFrame, *columns: str) -> tuple[tuple[str, ...], ...]:
 
 def _cell(name: str, value: object) -> str:
     if isinstance(value, str):
-        return value
+        return shown_unit(value) if name == "unit" else value
     if name.startswith("share"):
         return share(cast("float | None", value))
     if isinstance(value, float):

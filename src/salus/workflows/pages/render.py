@@ -36,6 +36,11 @@ class Table:
     words_first: int = 1
     empty: str = "None found."
 
+    def __post_init__(self) -> None:
+        """Refuse a table whose cells do not stand under their heads."""
+        if any(len(row) != len(self.heads) for row in self.rows):
+            raise ValueError(f"table {self.name}: a row does not have {len(self.heads)} cells")
+
 
 def render(template: str, page: Page, **parts: object) -> str:
     """Fill ``template`` with the page's own facts and its parts; everything is escaped."""

@@ -129,6 +129,7 @@ def forecast_table(summary: Json) -> Table:
         "task",
         "AUROC",
         "baseline AUROC",
+        "AUROC less baseline",
         "AUPRC",
         "Brier score",
         "calibration slope",
