@@ -20,7 +20,7 @@ from salus.workflows.pages.comparison import (
     value_shares,
 )
 from salus.workflows.pages.render import Table
-from salus.workflows.pages.report_tables import forecast_table, key_numbers, utility_table
+from salus.workflows.pages.report_tables import code_table, forecast_table, key_numbers, utility_table
 from salus.workflows.report import report
 from tests.drawn import events
 from tests.spec.test_quality import CODES
@@ -205,3 +205,20 @@ def test_an_invented_patient_is_told_by_moments_with_units():
 def test_a_cell_stands_under_its_head():
     with pytest.raises(ValueError, match="does not have 2 cells"):
         Table(name="t", caption="c", heads=("a", "b"), rows=(("1", "2", "3"),))
+
+
+def test_the_codes_furthest_apart_come_first():
+    """MI differs by 10 % of patients, HDL by half its values, SEX by nothing."""
+    by_code = pl.DataFrame(
+        {
+            "code": ["SEX//F", "MI", "HDL"],
+            "real_share": [0.5, 0.2, 0.9],
+            "share": [0.5, 0.1, 0.9],
+            "real_rows": [0.5, 0.2, 4.0],
+            "rows": [0.5, 0.1, 4.0],
+            "values_alike": [None, None, 0.5],
+        }
+    )
+    rows = code_table(by_code).rows
+    assert [row[0] for row in rows] == ["HDL", "MI", "SEX//F"]
+    assert [plain(cell) for cell in rows[1]] == ["MI", "20.0 %", "10.0 %", "0.2", "0.1", "–"]

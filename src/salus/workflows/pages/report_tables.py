@@ -179,16 +179,16 @@ def code_table(by_code: pl.DataFrame | None) -> Table:
     rows: tuple[tuple[str, ...], ...] = ()
     of = 0
     if by_code is not None:
-        apart = (pl.col("real_share") - pl.col("synthetic_share")).abs()
+        apart = (pl.col("real_share") - pl.col("share")).abs()
         worst = pl.max_horizontal(apart, 1 - pl.col("values_alike").fill_null(1.0))
         of = by_code.height
         rows = tuple(
             (
                 str(row["code"]),
                 share(row["real_share"]),
-                share(row["synthetic_share"]),
+                share(row["share"]),
                 number(row["real_rows"]),
-                number(row["synthetic_rows"]),
+                number(row["rows"]),
                 number(row["values_alike"]),
             )
             for row in by_code.sort(worst, descending=True).head(WORST).to_dicts()
