@@ -25,6 +25,7 @@ from salus.workflows.stages import Json
 FINDINGS_FILE, TABLES = "findings.json", "evidence"
 SCORES_FILE, CODES_FILE = "fidelity.parquet", "codes.parquet"
 RISKS_FILE, RELIABILITY_FILE, LABELS_FILE = "risks.parquet", "reliability.parquet", "labels.parquet"
+EVIDENCE_COLUMNS = ("subject_id", "time", "code", "numeric_value", "known_time")
 FORECAST_COLUMNS = ("subject_id", "task", "risk", "samples")
 
 
@@ -66,8 +67,8 @@ def appraise(material: Material, to: Path, *, seed: int, progress: Progress = QU
     with progress.step("Measuring evidence", total=4, unit="parts") as step:
         task, codes = read_task(material.task), read_codes(material.timeline)
         check_codes(task, codes["code"], where=str(material.task))
-        events = read_timeline(material.timeline)
-        synthetic = read_timeline(material.synthetic).drop("split")
+        events = read_timeline(material.timeline).select(*EVIDENCE_COLUMNS, "split")
+        synthetic = read_timeline(material.synthetic).select(EVIDENCE_COLUMNS)
         train, held_out = (_of_split(events, name) for name in ("train", "held_out"))
         learnt = events.filter(pl.col("split") != "held_out").drop("split")
         step.advance(note="read")
