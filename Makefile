@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu test check format bench bench-spine serve map clean
+.PHONY: help demo demo-icu test check format bench bench-spine serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,7 +29,7 @@ help:
 	@echo "make test    format, lint, types, layers, spelling and all tests"
 	@echo "make check   the same without the slow tests"
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
-	@echo "make serve   open the finished report again      make map   rewrite the folder map in the README"
+	@echo "make serve   open the finished report again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
 
 # --- environment -------------------------------------------------------------------------------------------------
@@ -100,8 +100,10 @@ bench-spine: $(VENV)/.installed-cohort
 	$(BIN)/python -m benchmarks.spine --reuse $(DEMO)
 	$(BIN)/python -m benchmarks.tables
 
-map: $(VENV)/.installed
+docs: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.folder_map
+	$(BIN)/python -m benchmarks.error_table
+	$(BIN)/python -m benchmarks.tables
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

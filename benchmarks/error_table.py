@@ -1,4 +1,4 @@
-"""The table of error codes in the docs, made from the classes. Run: `python -m benchmarks.error_table`."""
+"""The table of error codes in the docs, made from the classes. Run: `make docs`."""
 
 from __future__ import annotations
 

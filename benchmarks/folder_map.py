@@ -1,4 +1,4 @@
-"""The folder map in the README, made from each folder's own docstring. Run: `make map`."""
+"""The folder map in the README, made from each folder's own docstring. Run: `make docs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of numbers in the docs, made from `benchmarks/results`. Run: `python -m benchmarks.tables`."""
+"""The tables of numbers in the docs, made from `benchmarks/results`. Run: `make docs`."""
 
 from __future__ import annotations
 

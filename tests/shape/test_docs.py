@@ -26,12 +26,12 @@ ERRORS = sorted(
 
 
 def test_the_map_in_the_readme_is_the_one_made_from_the_docstrings():
-    """Otherwise run `make map`."""
+    """Otherwise run `make docs`."""
     assert block((ROOT / "README.md").read_text(), "map") == folder_map()
 
 
 def test_the_numbers_in_the_docs_are_those_of_the_last_benchmark():
-    """Otherwise run `python -m benchmarks.tables`."""
+    """Otherwise run `make docs`."""
     for page in PAGES:
         assert block(page.read_text(), "numbers") == table(read_rows("spine")).strip(), page.name
 
@@ -43,7 +43,7 @@ def test_every_error_has_a_code_of_its_own():
 
 
 def test_the_table_of_errors_is_the_one_made_from_the_classes():
-    """Otherwise run `python -m benchmarks.error_table`."""
+    """Otherwise run `make docs`."""
     page = (ROOT / "docs" / "reference" / "errors.md").read_text()
     assert block(page, "errors") == error_table()
 

@@ -7,7 +7,7 @@ import re
 
 from tests.shape.sources import SALUS, functions, modules
 
-MOST_BY_PLACE = 3
+MOST_BY_PLACE = 4
 VAGUE = {
     "manager",
     "handler",

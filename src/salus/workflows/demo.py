@@ -159,8 +159,8 @@ def _learn(road: Road) -> None:
         return told(result)
 
     settings = {"patients": patients, "seed": plan.seed}
-    code = ("trajectory", "workflows/generate.py")
-    stage = Stage(name="generate", output=plan.synthetic, code=code, settings=settings)
+    drawing = ("trajectory", "workflows/generate.py")
+    stage = Stage(name="generate", output=plan.synthetic, code=drawing, settings=settings)
     road.do(stage, draw, after=["train"])
     folder = plan.folder / "synthetic-source"
 
@@ -168,8 +168,8 @@ def _learn(road: Road) -> None:
         books = export(plan.synthetic, folder, like=example.source, progress=progress)
         return {"events": books.events, "written": books.written, "files": dict(books.files)}
 
-    code = ("outlet", "formats", "workflows/export.py")
-    stage = Stage(name="export", output=folder, code=code, settings={}, inputs=(example.source,))
+    writing = ("outlet", "formats", "workflows/export.py")
+    stage = Stage(name="export", output=folder, code=writing, settings={}, inputs=(example.source,))
     road.do(stage, write, after=["generate"])
 
 
