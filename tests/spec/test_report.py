@@ -124,6 +124,12 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path):
         report(tmp_path)
 
 
+def test_a_summary_cut_short_is_named(run: Path):
+    (run / "summary.json").write_text('{"books": ')
+    with pytest.raises(NothingToReport, match="summary.json"):
+        report(run)
+
+
 def test_a_value_without_bounds_or_a_task_without_values_is_written_as_such():
     assert [plain(cell) for cell in forecast_table(SUMMARY).rows[0][:2]] == [
         "death_5y",

@@ -94,7 +94,12 @@ def _by_code(folder: Path) -> pl.DataFrame | None:
 def _read_json(path: Path) -> Json:
     if not path.exists():
         return None
-    content: Json = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content: Json = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NothingToReport(
+            f"'{path.name}' is cut short or not JSON", where=str(path), fix="run the job again that wrote it"
+        ) from error
     return content
 
 

@@ -1,0 +1,65 @@
+"""What ``salus quality`` and ``salus export`` print, and how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from salus.cli import main
+from tests.tiny_source import ingest_tiny
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return ingest_tiny(tmp_path)[0]
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0)
+
+
+def test_quality_prints_what_to_look_at_and_where_the_page_is(tiny: Path, tmp_path: Path, capsys):
+    assert run("quality", tiny, "--to", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "rows of 3 patients" in said
+    assert str(tmp_path / "out" / "quality.html") in said
+
+
+def test_quality_writes_into_the_timelines_folder_when_no_other_is_given(tiny: Path):
+    assert run("quality", tiny) == 0
+    assert (tiny / "quality.html").exists()
+    assert run("quality", tiny) == 0, "and still reads it as a timeline"
+
+
+def test_quality_gives_all_measures_as_json(tiny: Path, tmp_path: Path, capsys):
+    assert run("quality", tiny, "--to", tmp_path / "out", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["patients"] == 3
+    assert {"codes", "periods", "twins", "units", "duplicates", "time_order"} <= set(content)
+
+
+def test_export_prints_its_books(tiny: Path, tmp_path: Path, capsys):
+    """17 events: 3 entries, 3 births, 3 sexes, 1 weight, 3 ends and 4 rows of labs; all can be said."""
+    assert run("export", tiny, "--like", tmp_path / "source.yaml", "--to", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "people.csv: 3 rows" in said
+    assert "17 events = 17 written + 0 not expressible" in said
+
+
+def test_export_gives_its_books_as_json(tiny: Path, tmp_path: Path, capsys):
+    assert run("export", tiny, "--like", tmp_path / "source.yaml", "--to", tmp_path / "out", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["files"] == {"people.csv": 3, "labs.csv": 4}
+    assert content["written"] == content["events"] == 17
+
+
+def test_a_folder_that_is_no_timeline_ends_with_what_where_and_how_to_fix_it(tmp_path: Path, capsys):
+    assert run("quality", tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "[SAL-201]" in said
+    assert "where:" in said
+    assert "fix:" in said
