@@ -145,7 +145,11 @@ HDL = pl.col("code") == "LOINC//2085-9"
         (pl.when(~HDL).then("numeric_value").alias("numeric_value"), "no value, where the source needs one"),
         (pl.when(~HDL).then("time").alias("time"), "at another time than the source can say"),
         (
-            pl.when(pl.col("code") == "SMOKING//1").then(2.0).otherwise("numeric_value").cast(pl.Float32).alias("numeric_value"),
+            pl.when(pl.col("code") == "SMOKING//1")
+            .then(2.0)
+            .otherwise("numeric_value")
+            .cast(pl.Float32)
+            .alias("numeric_value"),
             "a value, where the source has none",
         ),
     ],

@@ -17,7 +17,9 @@ PINS = {
 def wanted() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    return {re.sub(r"[-_.]+", "-", re.split(r"[<>=!~ \[;]", row)[0]).lower() for part in lists for row in part}
+    return {
+        re.sub(r"[-_.]+", "-", re.split(r"[<>=!~ \[;]", row)[0]).lower() for part in lists for row in part
+    }
 
 
 def test_every_direct_dependency_is_pinned():
