@@ -89,7 +89,9 @@ class MemoryWatch:
 
 
 def _held(process: psutil.Process) -> int:
+    """Memory of one process; pages that several share count once between them where the system can tell (Linux)."""
     try:
-        return int(process.memory_info().rss)
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.uss))
     except psutil.Error:
         return 0
