@@ -19,7 +19,7 @@ from salus.evidence.sketch import Sketch, sketch
 from salus.evidence.yardstick import Yardstick, common_codes, learn_yardstick, place, shuffled
 from salus.findings import Finding
 
-MOST_PATIENTS, SMALLEST_GROUP = 4000, 10
+MOST_PATIENTS, LEAST_PATIENTS, SMALLEST_GROUP = 4000, 50, 10
 REPLICATES = 200
 SIDES = {
     "synthetic": "synthetic v real patients trained on",
@@ -93,6 +93,8 @@ def _scores(found: Sketch, real: Sketch, *, boxes: Boxes, seed: int) -> pl.DataF
         _all_levels(likeness(found, real, boxes=boxes)),
         _all_levels(likeness(found, real, boxes=boxes, weights=weights)),
     )
+    if found.patients < LEAST_PATIENTS:
+        values = np.full_like(values, np.nan)
     half = 1.96 * np.ma.masked_invalid(draws).std(axis=0).filled(np.nan)
     return pl.DataFrame(
         {
@@ -118,6 +120,9 @@ def _side_by_side(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _findings(side: str, table: pl.DataFrame, *, patients: int, seed: int) -> list[Finding]:
+    unknown = "nothing of this kind in the real patients"
+    if patients < LEAST_PATIENTS:
+        unknown = f"{patients} patients can be compared; {LEAST_PATIENTS} a side are needed"
     return [
         Finding(
             metric=f"fidelity.{row['measure'].replace(': ', '_')}",
@@ -129,7 +134,7 @@ def _findings(side: str, table: pl.DataFrame, *, patients: int, seed: int) -> li
             method=f"{SIDES[side]}: score of evidence.likeness; ±1.96 SD of {REPLICATES} bootstrap draws",
             seed=seed,
             comparison=side,
-            reason="" if row["value"] is not None else "nothing of this kind in the real patients",
+            reason="" if row["value"] is not None else unknown,
         )
         for row in table.to_dicts()
     ]
