@@ -225,6 +225,6 @@ def test_the_codes_furthest_apart_come_first():
             "values_alike": [None, None, 0.5],
         }
     )
-    rows = code_table(by_code).rows
+    rows = code_table(by_code, {"MI": "Infarction"}).rows
     assert [row[0] for row in rows] == ["HDL", "MI", "SEX//F"]
-    assert [plain(cell) for cell in rows[1]] == ["MI", "20.0 %", "10.0 %", "0.2", "0.1", "–"]
+    assert [plain(cell) for cell in rows[1]] == ["MI", "Infarction", "20.0 %", "10.0 %", "0.2", "0.1", "–"]

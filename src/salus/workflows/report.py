@@ -87,8 +87,8 @@ def _page(folder: Path, summary: Json, made: datetime) -> Page:
 
 def _by_code(folder: Path) -> pl.DataFrame | None:
     """Shares and values code by code, where the evidence lies beside its scores."""
-    found = sorted(scores.with_name(CODES_FILE) for scores in folder.glob(f"**/{SCORES_FILE}"))
-    return pl.read_parquet(found[0]) if found and found[0].exists() else None
+    beside = [place for place in (folder / "evidence", folder) if (place / SCORES_FILE).exists()]
+    return pl.read_parquet(beside[0] / CODES_FILE) if beside and (beside[0] / CODES_FILE).exists() else None
 
 
 def _read_json(path: Path) -> Json:

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from salus.timeline.quality import SMALLEST_GROUP
-from salus.timeline.quality_completeness import YEAR_US, per_period, period_length, plain_events
+from salus.timeline.quality_completeness import YEAR_US, period_length, period_width, plain_events
 from salus.timeline.quality_plausibility import bin_width
 
 REAL, SYNTHETIC = "real", "synthetic"
@@ -28,18 +28,27 @@ def code_shares(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
 def rates_by_period(
     real: pl.DataFrame, synthetic: pl.DataFrame, *, codes: pl.DataFrame, time_zero: datetime | None
 ) -> pl.DataFrame:
-    """Rows per patient of the whole population in each period of follow-up: ``start``, ``rate``, ``who``."""
+    """Rows per patient of the whole population in each period of follow-up: ``start``, ``rate``, ``who``, ``period``.
+
+    Periods with rows of one to four patients are left out.
+    """
+    if time_zero is None:
+        start, name = pl.col("time").dt.year().cast(pl.Int64), "calendar year"
+    else:
+        since = (pl.col("time") - time_zero).dt.total_microseconds()
+        width, name = period_width(plain_events(real, codes).select(since).to_series())
+        start = since // width
     parts = []
-    widths = per_period(real, codes, time_zero)
-    name = widths["period"][0] if widths.height else ""
     for who, events in ((REAL, real), (SYNTHETIC, synthetic)):
-        periods = per_period(events, codes, time_zero)
-        if periods.height and periods["period"][0] != name:
-            continue
-        everyone = max(events["subject_id"].n_unique(), 1)
-        kept = periods.filter((pl.col("patients") >= SMALLEST_GROUP) & ~pl.col("open"))
-        rate = (pl.col("rows") / everyone).alias("rate")
-        parts.append(kept.select("start", rate, pl.lit(who).alias("who"), "period"))
+        rate = (pl.len() / max(events["subject_id"].n_unique(), 1)).alias("rate")
+        counted = (
+            plain_events(events, codes)
+            .group_by(start.alias("start"))
+            .agg(rate, pl.col("subject_id").n_unique().alias("patients"))
+            .filter(pl.col("patients") >= SMALLEST_GROUP)
+            .sort("start")
+        )
+        parts.append(counted.select("start", "rate", pl.lit(who).alias("who"), pl.lit(name).alias("period")))
     return pl.concat(parts)
 
 

@@ -66,7 +66,7 @@ def report_page(run: Run, page: Page) -> str:
         ladder=_ladder(run.summary),
         fidelity=fidelity_table(run.summary),
         occurrence=_occurrence(run),
-        details=[code_table(run.by_code), *_counts(run)],
+        details=[code_table(run.by_code, _meanings(run.codes)), *_counts(run)],
         values=_values(run),
         utility=utility_table(run.summary),
         forecast=forecast_table(run.summary),
@@ -149,6 +149,12 @@ def _calibration(reliability: dict[str, pl.DataFrame]) -> list[Picture]:
         for task, groups in reliability.items()
         if groups["patients"].sum() >= FEWEST_IN_CALIBRATION
     ]
+
+
+def _meanings(codes: pl.DataFrame | None) -> dict[str, str]:
+    if codes is None:
+        return {}
+    return {str(code): str(said or "") for code, said in codes.select("code", "description").iter_rows()}
 
 
 def _patients(run: Run) -> list[list[tuple[str, str]]]:

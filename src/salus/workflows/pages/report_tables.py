@@ -174,7 +174,7 @@ def fidelity_table(summary: Json) -> Table:
     )
 
 
-def code_table(by_code: pl.DataFrame | None) -> Table:
+def code_table(by_code: pl.DataFrame | None, meanings: dict[str, str]) -> Table:
     """The codes whose share of patients or values are furthest apart."""
     rows: tuple[tuple[str, ...], ...] = ()
     of = 0
@@ -185,6 +185,7 @@ def code_table(by_code: pl.DataFrame | None) -> Table:
         rows = tuple(
             (
                 str(row["code"]),
+                meanings.get(str(row["code"]), ""),
                 share(row["real_share"]),
                 share(row["share"]),
                 number(row["real_rows"]),
@@ -193,10 +194,17 @@ def code_table(by_code: pl.DataFrame | None) -> Table:
             )
             for row in by_code.sort(worst, descending=True).head(WORST).to_dicts()
         )
-    heads = ("code", "real patients", "synthetic patients", "real rows a patient", "synthetic rows a patient",
+    heads = ("code", "meaning", "real patients", "synthetic patients", "real rows a patient", "synthetic rows a patient",
              "values alike")  # fmt: skip
     caption = f"The codes furthest apart ({len(rows)} of {of}); values alike: 1 is the same"
-    return Table(name="t-codes", caption=caption, heads=heads, rows=rows, empty="not computed in this run.")
+    return Table(
+        name="t-codes",
+        caption=caption,
+        heads=heads,
+        rows=rows,
+        words_first=2,
+        empty="not computed in this run.",
+    )
 
 
 def made_with_table(summary: Json) -> Table:
