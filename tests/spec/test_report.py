@@ -126,7 +126,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path):
 
 def test_a_summary_cut_short_is_named(run: Path):
     (run / "summary.json").write_text('{"books": ')
-    with pytest.raises(NothingToReport, match="summary.json"):
+    with pytest.raises(NothingToReport, match=r"summary\.json"):
         report(run)
 
 

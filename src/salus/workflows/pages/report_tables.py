@@ -194,8 +194,15 @@ def code_table(by_code: pl.DataFrame | None, meanings: dict[str, str]) -> Table:
             )
             for row in by_code.sort(worst, descending=True).head(WORST).to_dicts()
         )
-    heads = ("code", "meaning", "real patients", "synthetic patients", "real rows a patient", "synthetic rows a patient",
-             "values alike")  # fmt: skip
+    heads = (
+        "code",
+        "meaning",
+        "real patients",
+        "synthetic patients",
+        "real rows a patient",
+        "synthetic rows a patient",
+        "values alike",
+    )
     caption = f"The codes furthest apart ({len(rows)} of {of}); values alike: 1 is the same"
     return Table(
         name="t-codes",
