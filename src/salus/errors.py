@@ -111,16 +111,10 @@ class OccupiedFolder(RunError):
     code = "SAL-506"
 
 
-class NoRecords(RunError):
-    """The records that a demo needs are neither here nor fetchable."""
+class UnknownExample(RunError):
+    """There is no example of this name."""
 
     code = "SAL-507"
-
-
-class NoReport(RunError):
-    """A finished demo was expected in this folder and is not there."""
-
-    code = "SAL-508"
 
 
 class Unexpected(RunError):

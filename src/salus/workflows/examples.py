@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import salus
-from salus.errors import NoRecords, nearest
+from salus.errors import UnknownExample, nearest
 
 PACKED = Path(salus.__file__).parent / "examples"
 CHECKOUT = Path(salus.__file__).parents[2] / "examples"
@@ -37,7 +37,7 @@ def find_example(name: str) -> Example:
     }
     if name not in folders:
         known = ", ".join(sorted(folders)) or "none: this installation has no examples"
-        raise NoRecords(
+        raise UnknownExample(
             f"there is no example {name!r}{nearest(name, folders)}",
             where="examples",
             fix=f"choose one of: {known}",
