@@ -59,6 +59,7 @@ def wide_rows(events: pl.DataFrame, table: Table, source: Source) -> WrittenTabl
     taken = done.filter(pl.col("reason").is_null())["event"].to_list()
     for _, moment in table.moments:
         fates.append(_moment_events(work, rows, moment, taken))
+    rows = rows.join(_known(events, table), on=["subject_id", "row_time"], how="left", nulls_equal=True)
     ordered = rows.sort("subject_id", "row_time")
     plain = ordered.select("subject_id", *(_column(column, source) for column in table.columns))
     return WrittenTable(plain, pl.concat(fates))
@@ -76,6 +77,15 @@ def _keys(events: pl.DataFrame, table: Table, source: Source) -> pl.DataFrame:
         mine = mine.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
         return mine.select("subject_id", pl.col("time").alias("row_time")).unique()
     return mine.select("subject_id", pl.lit(source.zero, dtype=TIME).alias("row_time")).unique()
+
+
+def _known(events: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """When the latest fact of each row became known: nothing may be told earlier than it was seen."""
+    codes = [code for fact in table.column_facts for code in fact.codes] + [table.row_code]
+    mine = events.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
+    return mine.group_by("subject_id", pl.col("time").alias("row_time")).agg(
+        pl.col("known_time").max().alias("row_known")
+    )
 
 
 def _moment_times(events: pl.DataFrame, table: Table, moment: Moment) -> pl.DataFrame:
@@ -187,8 +197,10 @@ def _column(column: Column, source: Source) -> pl.Expr:
         written = pl.col(column.name)
     if column.use is Use.SUBJECT or (column.use is Use.IGNORE and column.write == "subject"):
         written = pl.col("subject_id").cast(pl.String)
-    if column.use in (Use.TIME, Use.KNOWN_TIME):
+    if column.use is Use.TIME:
         written = time_text(pl.col("row_time"), column.form, source.zero)
+    if column.use is Use.KNOWN_TIME:
+        written = time_text(pl.col("row_known"), column.form, source.zero)
     return pl.coalesce(written, blank).alias(column.name)
 
 
