@@ -17,8 +17,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 
 from salus.errors import DiskFull, FileTrouble, OutOfMemory, SalusError, Unexpected, UsageProblem, nearest
 from salus.progress import Progress, Step
@@ -26,6 +27,8 @@ from salus.progress import Progress, Step
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 PACKAGE = Path(__file__).parents[1]
 ISSUES = "the project's issue tracker"
+WITHOUT_NOTE = 76
+"""Columns that name, bar, count and time may take; the note beside them gets the rest of the screen."""
 PLAIN_SECONDS = 10.0
 """Seconds between two plain progress lines where there is no terminal."""
 
@@ -126,43 +129,46 @@ def session(as_json: bool = False) -> Iterator[Progress]:
         yield _PlainProgress()
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=8, table_column=Column(min_width=8)),
+        TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(
+            compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True, min_width=5)
+        ),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
     )
     with RichProgress(*columns, console=screen) as bars:
-        yield _Bars(bars)
+        yield _Bars(bars, max(screen.width - WITHOUT_NOTE, 0))
 
 
 class _Bars:
     """Progress drawn as bars on a terminal."""
 
-    def __init__(self, bars: RichProgress) -> None:
-        self._bars = bars
+    def __init__(self, bars: RichProgress, room: int) -> None:
+        self._bars, self._room = bars, room
 
     @contextmanager
     def step(self, name: str, total: float | None = None, unit: str = "") -> Iterator[Step]:
         """Draw one bar until the stage ends."""
         task = self._bars.add_task(name, total=total, count="", note="")
-        bar = _Bar(self._bars, task, total, unit)
+        bar = _Bar(self._bars, task, describing=(total, unit), room=self._room)
         yield bar
         bar.finish()
 
 
 class _Bar:
-    def __init__(self, bars: RichProgress, task: TaskID, total: float | None, unit: str) -> None:
-        self._bars, self._task, self._total, self._unit = bars, task, total, unit
+    def __init__(
+        self, bars: RichProgress, task: TaskID, *, describing: tuple[float | None, str], room: int
+    ) -> None:
+        self._bars, self._task, self._room = bars, task, room
+        self._total, self._unit = describing
         self._done, self._start, self._note = 0.0, time.monotonic(), ""
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         """Move the bar on."""
         self._done += amount
         count = describe(self._done, self._total, self._unit, time.monotonic() - self._start)
-        self._note = note or self._note
+        self._note = note[: self._room] or self._note
         self._bars.update(self._task, advance=amount, count=count, note=self._note)
 
     def finish(self) -> None:
