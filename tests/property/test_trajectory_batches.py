@@ -152,7 +152,17 @@ def test_nothing_that_cannot_occur_gets_probability():
     static = network.code_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
     for number, entry in enumerate(VOCABULARY.entries):
         assert (dated[number] < NEVER / 2) == entry.static
-        assert (static[number] < NEVER / 2) == (not entry.static)
+        assert static[number] < NEVER / 2 or entry.static
+
+
+def test_a_static_fact_that_every_patient_has_cannot_be_passed_over():
+    """Everyone in the ward has an age and a start: the first is the only fact that may open the static moment."""
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    nothing = torch.zeros(1, VOCABULARY.size, dtype=torch.bool)
+    prior = torch.tensor([VOCABULARY.size])
+    logits = network.code_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
+    possible = [number for number, logit in enumerate(logits.tolist()) if logit > NEVER / 2]
+    assert [VOCABULARY.entries[number].code for number in possible] == ["SALUS//AGE"]
 
 
 def test_one_process_and_two_give_the_same_gradient():

@@ -23,6 +23,8 @@ def vocabulary_of(values: list[float], *, most: int, decimals: int) -> Vocabular
         inner=bins.inner[None],
         wait_edges=np.asarray([0, 1, 2]),
         longest_moment=1,
+        longest_record=2,
+        latest=1,
         tracked=1,
     )
 

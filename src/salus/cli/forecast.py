@@ -17,7 +17,7 @@ def forecast(
     folder: Annotated[Path, typer.Argument(help="The timeline's folder.", metavar="DIR")],
     task: Annotated[Path, typer.Option(help="The task file: which outcomes, from which moment.")],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    samples: Annotated[int, typer.Option(help="Futures to draw for each patient.")] = 128,
+    samples: Annotated[int, typer.Option(help="Futures to draw for each patient.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
     split: Annotated[
         str, typer.Option(help="Patients to forecast for: train, tuning, held_out or all.")

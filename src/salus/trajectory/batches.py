@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ SCALES = 11
 """Time is shown to the network as tanh(t / 4^k) grains for k = 0 .. SCALES-1."""
 CYCLES = {"day": (7.0, 365.25), "minute": (60.0, 1440.0), "second": (3600.0, 86400.0)}
 """Periods, in grains, whose phase the network sees: charting rounds, nights, weekdays, seasons."""
+CHART_WIDTH = 5
+"""Columns of the chart for each tracked code: see :meth:`Seen.chart`."""
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
 
 
@@ -30,14 +33,14 @@ class Batch:
     rank: Tensor
     fact_moment: Tensor
     moment_time: Tensor  # (M, TIME_WIDTH)
-    chart: Tensor  # (M, 3 K): seen, time since, last rank, as of each moment's end
+    chart: Tensor  # (M, CHART_WIDTH K), as of each moment's end
     previous: Tensor  # (M,) moment whose state predicts this one; M means the learned start state
     static: Tensor  # (M,) bool
     decision_row: Tensor  # (D,) row of the running sum over facts
     decision_moment: Tensor  # (D,)
     decision_prior: Tensor  # (D,) code drawn just before in this moment; vocabulary size: none
     decision_target: Tensor  # (D,) code, or vocabulary size: complete
-    seen: Tensor  # (M, size) bool: codes seen once already, not to be drawn again
+    barred: Tensor  # (M, size) bool: codes not to be drawn here
     valued: Tensor  # (V,) decisions that draw a value
     value_target: Tensor  # (V,)
     value_last: Tensor  # (V, 3): seen, time since, last rank of the same code before this moment
@@ -75,55 +78,69 @@ def time_features(
     return torch.cat([*columns, torch.stack(flags, dim=1)], dim=1).float()
 
 
-def chart_since(since: Tensor) -> Tensor:
-    """Scale grains since a code was last seen: log1p / 8."""
-    return torch.log1p(since.float().clamp(min=0)) / 8
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of each tracked code: (rows, K) times seen, grains since, last rank, sum of ranks."""
+
+    count: Tensor
+    since: Tensor
+    rank: Tensor
+    total: Tensor
+
+    def chart(self) -> Tensor:
+        """As the network reads it, shape (rows, CHART_WIDTH K): seen, since, last rank, mean rank, how often."""
+        ever = (self.count > 0).float()
+        since = torch.log1p(self.since.float().clamp(min=0)) / 8
+        mean = self.total / self.count.clamp(min=1)
+        return torch.cat(
+            [ever, since * ever, self.rank * ever, mean * ever, torch.log1p(self.count.float()) / 4], dim=1
+        ).float()
+
+
+class _Decisions(NamedTuple):
+    """Every draw of the fact network, flat: see :class:`Batch`."""
+
+    row: IntArray
+    moment: IntArray
+    prior: IntArray
+    target: IntArray
+    valued: IntArray
 
 
 def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     """Build the tensors of some patients (all patients of ``records``, in their order)."""
-    moments = len(records.time)
-    sizes = np.diff(records.moment_start)
-    patient = np.repeat(np.arange(records.patients), sizes)
-    first = records.moment_start[:-1]
+    moments, first = len(records.time), records.moment_start[:-1]
+    patient = np.repeat(np.arange(records.patients), np.diff(records.moment_start))
     static = np.zeros(moments, dtype=bool)
     static[first] = True
     previous = np.arange(moments) - 1
     previous[first] = moments
-    counts = np.diff(records.fact_start)
-    fact_moment = np.repeat(np.arange(moments), counts)
+    fact_moment = np.repeat(np.arange(moments), np.diff(records.fact_start))
     wait = np.r_[0, np.diff(records.time)]
     wait[static] = 0
-    chart, before, seen = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
-    moment = np.repeat(np.arange(moments), counts + 1)
-    place = np.arange(len(moment)) - np.repeat(records.fact_start[:-1] + np.arange(moments), counts + 1)
-    row = np.repeat(records.fact_start[:-1], counts + 1) + place
-    padded = np.r_[records.code, vocabulary.size]
-    target = np.where(place < counts[moment], padded[np.minimum(row, records.facts)], vocabulary.size)
-    prior = np.where(place > 0, padded[np.maximum(row - 1, 0)], vocabulary.size)
-    bins = np.asarray([entry.bins for entry in vocabulary.entries] + [0])
-    valued = np.flatnonzero(bins[target] > 0)
+    seen, before, barred = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
+    decisions = _decisions(records, vocabulary)
+    facts_valued = decisions.row[decisions.valued]
     waits = _waits(records, vocabulary, patient=patient, static=static)
     order, gru_sizes = _packing(records.moment_start)
     t = torch.from_numpy
+    time = time_features(t(records.time), t(wait), t(records.age[patient]), t(static), vocabulary=vocabulary)
     return Batch(
         code=t(records.code),
         rank=t(records.rank),
         fact_moment=t(fact_moment),
-        moment_time=time_features(
-            t(records.time), t(wait), t(records.age[patient]), t(static), vocabulary=vocabulary
-        ),
-        chart=t(chart),
+        moment_time=time,
+        chart=seen.chart(),
         previous=t(previous),
         static=t(static),
-        decision_row=t(row),
-        decision_moment=t(moment),
-        decision_prior=t(prior),
-        decision_target=t(target),
-        seen=t(seen),
-        valued=t(valued),
-        value_target=t(records.bin[row[valued]]),
-        value_last=t(before[row[valued]]),
+        decision_row=t(decisions.row),
+        decision_moment=t(decisions.moment),
+        decision_prior=t(decisions.prior),
+        decision_target=t(decisions.target),
+        barred=t(barred),
+        valued=t(decisions.valued),
+        value_target=t(records.bin[facts_valued]),
+        value_last=t(before[facts_valued]),
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
@@ -133,38 +150,79 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     )
 
 
+def _decisions(records: Records, vocabulary: Vocabulary) -> _Decisions:
+    """One decision a fact, and one that each moment is complete."""
+    counts, moments = np.diff(records.fact_start), len(records.time)
+    moment = np.repeat(np.arange(moments), counts + 1)
+    place = np.arange(len(moment)) - np.repeat(records.fact_start[:-1] + np.arange(moments), counts + 1)
+    row = np.repeat(records.fact_start[:-1], counts + 1) + place
+    padded = np.r_[records.code, vocabulary.size]
+    target = np.where(place < counts[moment], padded[np.minimum(row, records.facts)], vocabulary.size)
+    prior = np.where(place > 0, padded[np.maximum(row - 1, 0)], vocabulary.size)
+    bins = np.asarray([entry.bins for entry in vocabulary.entries] + [0])
+    return _Decisions(row, moment, prior, target, np.flatnonzero(bins[target] > 0))
+
+
 def _charts(
     records: Records, vocabulary: Vocabulary, *, patient: IntArray, fact_moment: IntArray
-) -> tuple[FloatArray, FloatArray, np.ndarray]:
-    """The chart after each moment; for each fact what was last known of its code; and codes not to be drawn again."""
+) -> tuple[Seen, FloatArray, np.ndarray]:
+    """What is seen after each moment; for each fact what was last seen of its code; codes not to be drawn again."""
     statics = sum(entry.static for entry in vocabulary.entries)
     tracked, moments = vocabulary.tracked, len(records.time)
     column = records.code - statics
     kept = (column >= 0) & (column < tracked)
+    at, code = fact_moment[kept], column[kept]
     last = np.full((moments, tracked), -1, dtype=np.int64)
-    last[fact_moment[kept], column[kept]] = fact_moment[kept]
-    ranks = np.zeros((moments, tracked), dtype=np.float32)
-    ranks[fact_moment[kept], column[kept]] = records.rank[kept]
+    last[at, code] = at
+    ranks, counts = np.zeros((2, moments, tracked), dtype=np.float32)
+    ranks[at, code] = records.rank[kept]
+    counts[at, code] = 1
     np.maximum.accumulate(last, axis=0, out=last)
-    start = records.moment_start[patient]
-    ever = last >= start[:, None]
+    first = records.moment_start[patient]
+    ever = last >= first[:, None]
     held = np.where(ever, last, 0)
-    since = np.where(ever, records.time[:, None] - records.time[held], 0)
-    rank = np.where(ever, np.take_along_axis(ranks, held, axis=0), 0)
-    scaled = np.log1p(since.astype(np.float32)) / 8
-    chart = np.concatenate([ever, scaled, rank], axis=1, dtype=np.float32)
+    seen = Seen(
+        count=torch.from_numpy(_running(counts, first)),
+        since=torch.from_numpy(np.where(ever, records.time[:, None] - records.time[held], 0)),
+        rank=torch.from_numpy(np.where(ever, np.take_along_axis(ranks, held, axis=0), 0)),
+        total=torch.from_numpy(_running(ranks, first)),
+    )
     before = np.zeros((records.facts, 3), dtype=np.float32)
     rows = np.flatnonzero(kept & (fact_moment > records.moment_start[patient[fact_moment]]))
     at, code = fact_moment[rows] - 1, column[rows]
-    gap = records.time[fact_moment[rows]] - records.time[held[at, code]]
+    gap = np.where(ever[at, code], records.time[fact_moment[rows]] - records.time[held[at, code]], 0)
     before[rows] = np.stack(
-        [ever[at, code], np.log1p(np.where(ever[at, code], gap, 0)) / 8, rank[at, code]], axis=1
+        [ever[at, code], np.log1p(gap) / 8, np.where(ever[at, code], ranks[held[at, code], code], 0)], axis=1
     )
+    return seen, before, _barred(records, vocabulary, ever=ever)
+
+
+def _running(values: FloatArray, first: IntArray) -> FloatArray:
+    """Sum over each patient's moments so far; ``first``: row of the patient's first moment."""
+    total = np.cumsum(values, axis=0, dtype=np.float64)
+    start: FloatArray = (total - (total[first] - values[first])).astype(np.float32)
+    return start
+
+
+def spans_of(vocabulary: Vocabulary) -> tuple[IntArray, IntArray]:
+    """Grains between which each code was seen in training."""
+    entries = vocabulary.entries
+    return np.asarray([entry.earliest for entry in entries]), np.asarray([entry.latest for entry in entries])
+
+
+def _barred(records: Records, vocabulary: Vocabulary, *, ever: np.ndarray) -> np.ndarray:
+    """Codes not to be drawn at each moment: had once already, or never seen so early or so late."""
+    statics, tracked = sum(entry.static for entry in vocabulary.entries), vocabulary.tracked
     once = np.asarray([entry.once for entry in vocabulary.entries])[statics : statics + tracked]
-    seen = np.zeros((moments, vocabulary.size), dtype=bool)
-    seen[1:, statics : statics + tracked] = ever[:-1] & once
-    seen[records.moment_start[:-1]] = False
-    return chart, before, seen
+    barred = np.zeros((len(records.time), vocabulary.size), dtype=bool)
+    barred[1:, statics : statics + tracked] = ever[:-1] & once
+    barred[records.moment_start[:-1]] = False
+    earliest, latest = spans_of(vocabulary)
+    dated = np.ones(len(records.time), dtype=bool)
+    dated[records.moment_start[:-1]] = False
+    time = records.time[:, None]
+    barred |= dated[:, None] & ((time < earliest) | (time > latest))
+    return barred
 
 
 def _waits(

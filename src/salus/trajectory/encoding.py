@@ -10,8 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from salus.trajectory.bins import INNER, FloatArray, IntArray
-from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
+from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Reach, Vocabulary
 
+FACT_COLUMNS = ("subject_id", "moment", "static", "code", "numeric_value", "text")
 BEFORE_TIME = -(2**60)
 """Moment key of static facts: sorts before every dated moment."""
 
@@ -91,23 +92,9 @@ def facts_of(events: pl.DataFrame, clock: Clock, death: list[str]) -> Spans:
 
     Rows of the anchor, birth and end of follow-up are not facts: they become the time axis, the age and censoring.
     """
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    grain = clock.grain_seconds * 1_000_000
-    grains = (pl.col("time") - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
-    rows = events.select(
-        "subject_id",
-        "code",
-        "numeric_value",
-        (pl.col("time").is_null()).alias("static"),
-        grains.alias("at"),
-        text=pl.col("text_value").is_not_null() if "text_value" in events.columns else pl.lit(False),
-    ).with_columns(moment=pl.when("static").then(BEFORE_TIME).otherwise(pl.col("at").floordiv(grain)))
+    rows = _in_grains(events, clock)
     birth = rows.filter(pl.col("code") == clock.birth).group_by("subject_id").agg(birth=pl.col("at").min())
-    end = (
-        rows.filter(pl.col("code") == clock.follow_up_end)
-        .group_by("subject_id")
-        .agg(stop=pl.col("moment").max())
-    )
+    end = rows.filter(pl.col("code") == clock.follow_up_end).group_by("subject_id")
     dated = rows.filter(pl.col("code") != (clock.birth or ""), pl.col("code") != (clock.follow_up_end or ""))
     died = dated.filter(pl.col("code").is_in(death)).group_by("subject_id").agg(death=pl.col("moment").min())
     dated = dated.join(died, on="subject_id", how="left")
@@ -117,27 +104,40 @@ def facts_of(events: pl.DataFrame, clock: Clock, death: list[str]) -> Spans:
     patients = (
         moments.group_by("subject_id")
         .agg(start=pl.col("moment").min(), last=pl.col("moment").max())
-        .join(end, on="subject_id", how="left")
+        .join(end.agg(stop=pl.col("moment").max()), on="subject_id", how="left")
         .join(died, on="subject_id", how="left")
         .join(birth, on="subject_id", how="left")
         .with_columns(
             end=pl.max_horizontal("last", pl.col("stop").fill_null(pl.col("last"))),
             died=pl.col("death").is_not_null(),
+            reference=pl.lit(0) if clock.anchor else pl.col("start"),
         )
-        .with_columns(reference=pl.lit(0) if clock.anchor else pl.col("start"))
         .sort("subject_id")
     )
-    facts = pl.concat(
-        [
-            dated.filter(pl.col("code") != (clock.anchor or "")).select(
-                "subject_id", "moment", "static", "code", "numeric_value", "text"
-            ),
-            _pseudo_facts(patients, clock),
-        ]
-    ).join(patients.select("subject_id"), on="subject_id", how="semi")
+    facts = dated.filter(pl.col("code") != (clock.anchor or "")).select(FACT_COLUMNS)
+    facts = pl.concat([facts, _pseudo_facts(patients, clock)])
     statics = patients.select("subject_id", moment=pl.lit(BEFORE_TIME, dtype=pl.Int64))
-    moments = pl.concat([moments, statics]).sort("subject_id", "moment")
-    return Spans(facts=facts, moments=moments, patients=patients, after_death=late)
+    return Spans(
+        facts=facts.join(patients.select("subject_id"), on="subject_id", how="semi"),
+        moments=pl.concat([moments, statics]).sort("subject_id", "moment"),
+        patients=patients,
+        after_death=late,
+    )
+
+
+def _in_grains(events: pl.DataFrame, clock: Clock) -> pl.DataFrame:
+    """Rows with ``at`` (microseconds from time zero) and ``moment`` (grains, rounded down)."""
+    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
+    grain = clock.grain_seconds * 1_000_000
+    since = (pl.col("time") - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
+    return events.select(
+        "subject_id",
+        "code",
+        "numeric_value",
+        pl.col("time").is_null().alias("static"),
+        since.alias("at"),
+        text=pl.col("text_value").is_not_null() if "text_value" in events.columns else pl.lit(False),
+    ).with_columns(moment=pl.when("static").then(BEFORE_TIME).otherwise(pl.col("at").floordiv(grain)))
 
 
 def _pseudo_facts(patients: pl.DataFrame, clock: Clock) -> pl.DataFrame:
@@ -162,6 +162,16 @@ def _years(patients: pl.DataFrame, clock: Clock) -> pl.Series:
     """Age at the reference moment in years; null where the birth is not known."""
     seconds = pl.col("reference") * clock.grain_seconds - pl.col("birth") / 1e6
     return patients.select((seconds / YEAR_SECONDS).cast(pl.Float32).alias("age"))["age"]
+
+
+def reach_of(spans: Spans) -> Reach:
+    """How far these records go."""
+    moments = spans.moments.group_by("subject_id").len()["len"].to_numpy()
+    return Reach(
+        waits=waits_of(spans),
+        moments=int(moments.max(initial=1)),
+        latest=int(spans.patients["end"].to_numpy().max(initial=0)),
+    )
 
 
 def waits_of(spans: Spans) -> IntArray:

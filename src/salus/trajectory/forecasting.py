@@ -1,4 +1,8 @@
-"""Risk of an outcome from sampled futures: the share in which it happens, with the Monte Carlo error stated.
+"""Risk of an outcome from sampled futures, with the Monte Carlo error stated.
+
+Each future counts not whether the outcome was drawn but the chance it had at every moment up to then (its compensator,
+see :class:`salus.trajectory.sampling.Sampler`): the mean is the same, and a hundred futures say what thousands of
+counted ones would.
 
 Follow-up does not end in a sampled future: censoring happens to records, not to patients.
 """
@@ -9,17 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import beta
 
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Sampler, Situation
-from salus.trajectory.vocabulary import Vocabulary
-
-MOST_STEPS = 2_000
-"""A sampled future is cut here; what has not happened by then counts as not happened."""
-NEVER = np.iinfo(np.int64).max
+from salus.trajectory.vocabulary import FOREVER, Vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risks:
-    """Shape (patients, questions): share of futures with the outcome; its Monte Carlo bounds (95 %)."""
+    """Shape (patients, questions): expected share of futures with the outcome; its Monte Carlo bounds (95 %)."""
 
     risk: FloatArray
     lower: FloatArray
@@ -62,70 +61,70 @@ def draw_risks(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Risks:
     """Sample futures of each history and count outcomes; no future event lies at or before the index moment."""
-    sampler = Sampler(network, vocabulary, seed=seed)
+    outcome, ending = _tables(vocabulary, asked.questions)
+    watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
+    sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
     patients, samples = histories.records.patients, asked.samples
     with torch.inference_mode():
         now = sampler.from_history(histories.records)
         many = now.of(torch.arange(patients).repeat_interleave(samples))
         many.row = torch.arange(len(many.row))
         index = torch.from_numpy(np.repeat(histories.known_until, samples))
-        happened, ended = _follow(sampler, many, index=index, questions=asked.questions)
-    hits = _hits(happened, ended, index.numpy(), questions=asked.questions)
-    counts = hits.reshape(patients, samples, len(asked.questions)).sum(axis=1)
-    lower, upper = clopper_pearson(counts, samples)
-    return Risks(risk=(counts / samples).astype(np.float32), lower=lower, upper=upper, samples=samples)
+        chances = _follow(
+            sampler, many, index=index, horizons=_horizons(asked.questions), settles=outcome | ending
+        )
+    risk, lower, upper = monte_carlo(chances.reshape(patients, samples, -1))
+    return Risks(risk=risk, lower=lower, upper=upper, samples=samples)
+
+
+def _horizons(questions: tuple[Question, ...]) -> IntArray:
+    """Grains after the index up to which each question looks."""
+    return np.asarray([FOREVER if question.within is None else question.within for question in questions])
 
 
 def _follow(
-    sampler: Sampler, situation: Situation, *, index: torch.Tensor, questions: tuple[Question, ...]
-) -> tuple[IntArray, IntArray]:
-    """Simulate until every question is settled; grains of the first outcome and the first ending, NEVER if none."""
-    rows = len(situation.row)
-    outcome, ending = _tables(sampler, questions)
-    happened = np.full((rows, len(questions)), NEVER)
-    ended = np.full((rows, len(questions)), NEVER)
-    limits = [NEVER if question.within is None else question.within for question in questions]
-    horizon = index.numpy()[:, None] + np.minimum(limits, NEVER - int(index.max()) - 1)[None]
+    sampler: Sampler, situation: Situation, *, index: torch.Tensor, horizons: IntArray, settles: np.ndarray
+) -> FloatArray:
+    """Simulate until every question is settled; the chance each outcome had in each future: (rows, questions)."""
+    chances = np.zeros((len(situation.row), len(horizons)), dtype=np.float32)
+    unsettled = np.ones_like(chances, dtype=bool)
+    limit = np.minimum(index.numpy()[:, None] + horizons, FOREVER)
     silent: torch.Tensor | None = index
-    for _ in range(MOST_STEPS):
+    for _ in range(sampler.vocabulary.longest_record):
         situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
-        silent = None
-        for number in range(len(questions)):
-            for table, first in ((outcome, happened), (ending, ended)):
-                hit = table[number][drawn.code]
-                np.minimum.at(first[:, number], drawn.row[hit], drawn.time[hit])
-        live = situation.row.numpy()
-        open_ = (happened[live] == NEVER) & (ended[live] == NEVER)
-        open_ &= situation.time.numpy()[:, None] < horizon[live]
-        keep = open_.any(axis=1) & ~np.isin(live, sampler.dies(drawn))
-        situation = situation.of(torch.from_numpy(keep).nonzero()[:, 0])
+        silent, live = None, situation.row.numpy()
+        counted = unsettled[live] & (situation.time.numpy()[:, None] <= limit[live])
+        if drawn.chance is not None:
+            chances[live] += drawn.chance.numpy() * counted
+        for number, codes in enumerate(settles):
+            unsettled[drawn.row[codes[drawn.code]], number] = False
+        unsettled[live] &= situation.time.numpy()[:, None] < limit[live]
+        unsettled[sampler.dies(drawn)] = False
+        situation = situation.of(torch.from_numpy(unsettled[live].any(axis=1)).nonzero()[:, 0])
         if not len(situation.row):
             break
-    return happened, ended
+    return chances
 
 
-def _tables(sampler: Sampler, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _tables(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which codes are an outcome, and which end the question: shape (questions, codes), bool."""
-    names = [entry.code for entry in sampler.vocabulary.entries]
+    names = [entry.code for entry in vocabulary.entries]
     outcome = np.asarray([[name in question.codes for name in names] for question in questions])
     ending = np.asarray([[name in question.until for name in names] for question in questions])
     return outcome, ending
 
 
-def _hits(
-    happened: IntArray, ended: IntArray, index: IntArray, *, questions: tuple[Question, ...]
-) -> np.ndarray:
-    """Whether each outcome happened in time and not after an ending."""
-    hits = (happened < NEVER) & (happened <= ended)
-    for number, question in enumerate(questions):
-        if question.within is not None:
-            hits[:, number] &= happened[:, number] - index <= question.within
-    return hits
+def monte_carlo(chances: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean over futures and its 95 % bounds by the central limit theorem: (patients, futures, questions) -> three.
 
-
-def clopper_pearson(counts: IntArray, samples: int, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-    """Exact binomial bounds of a share (Clopper & Pearson, Biometrika 1934)."""
-    tail = (1 - level) / 2
-    lower = np.where(counts > 0, beta.ppf(tail, counts, samples - counts + 1), 0.0)
-    upper = np.where(counts < samples, beta.ppf(1 - tail, counts + 1, samples - counts), 1.0)
-    return lower.astype(np.float32), upper.astype(np.float32)
+    With one future nothing is known of its scatter: the bounds are 0 and 1.
+    """
+    futures = chances.shape[1]
+    mean = chances.mean(axis=1, dtype=np.float64)
+    error = (
+        1.96 * chances.std(axis=1, ddof=1, dtype=np.float64) / np.sqrt(futures)
+        if futures > 1
+        else np.ones_like(mean)
+    )
+    low, high = np.clip(mean - error, 0, 1), np.clip(mean + error, 0, 1)
+    return np.clip(mean, 0, 1).astype(np.float32), low.astype(np.float32), high.astype(np.float32)

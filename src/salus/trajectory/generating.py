@@ -13,7 +13,7 @@ import torch
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import draw_values
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import MOST_MOMENTS, Drawn, Sampler
+from salus.trajectory.sampling import Drawn, Sampler
 from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
 
 ROW_SCHEMA = pl.Schema(
@@ -48,7 +48,7 @@ def draw_population(network: Network, vocabulary: Vocabulary, *, patients: int, 
         anchored = vocabulary.clock.anchor is not None
         reference = np.zeros_like(end) if anchored else end.copy()
         drawn = [statics, sampler.first_moment(situation)]
-        for _ in range(MOST_MOMENTS):
+        for _ in range(vocabulary.longest_record):
             gone = sampler.dies(drawn[-1])
             died[gone] = True
             end[situation.row.numpy()] = situation.time.numpy()

@@ -30,10 +30,11 @@ SHARES = 2
 
 
 class Share(NamedTuple):
-    """Patients of one share of a step, and the seed of its dropout."""
+    """Patients of one share of a step, the seed of its dropout, and the extra weight of what seldom happens."""
 
     patients: IntArray
     seed: int
+    emphasis: float = 0.0
 
 
 class GradientPool:
@@ -81,7 +82,7 @@ class GradientPool:
             _say(pipe, share)
         said = [_share_gradient(self.network, self.records, self.vocabulary, shares[0], self.buffers[0])]
         if self.workers:
-            said += [_hear(pipe) for (_, pipe), _ in zip(self.workers, shares[1:], strict=False)]
+            said += [_hear(*worker) for worker, _ in zip(self.workers, shares[1:], strict=False)]
         else:
             said += [
                 _share_gradient(self.network, self.records, self.vocabulary, share, self.buffers[number])
@@ -90,7 +91,9 @@ class GradientPool:
         facts = max(sum(part["facts"] for part in said), 1.0)
         total = self.buffers[: len(shares)].sum(dim=0) / facts
         _spread(self.network, total)
-        parts = {name: sum(part[name] for part in said) / facts for name in ("code", "value", "wait")}
+        parts = {
+            name: sum(part[name] for part in said) / facts for name in ("code", "value", "wait", "seldom")
+        }
         return parts | {"facts": facts}
 
 
@@ -103,7 +106,7 @@ def _share_gradient(
     network.zero_grad(set_to_none=True)
     batch = make_batch(records.of(share.patients), vocabulary)
     parts = network(batch)
-    loss: Tensor = parts["code"] + parts["value"] + parts["wait"]
+    loss: Tensor = parts["code"] + parts["value"] + parts["wait"] + share.emphasis * parts["seldom"]
     loss.backward()  # type: ignore[no-untyped-call]
     place = 0
     for value in network.parameters():
@@ -139,10 +142,13 @@ def _say(pipe: Connection, share: Share) -> None:
         raise _lost() from error
 
 
-def _hear(pipe: Connection) -> dict[str, float]:
+def _hear(process: BaseProcess, pipe: Connection) -> dict[str, float]:
     try:
+        while not pipe.poll(1.0):
+            if not process.is_alive():
+                raise _lost()
         answer: dict[str, float] = pipe.recv()
-    except (EOFError, ConnectionResetError) as error:
+    except (EOFError, ConnectionResetError, BrokenPipeError) as error:
         raise _lost() from error
     return answer
 

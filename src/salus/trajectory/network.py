@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from salus.trajectory.batches import TIME_WIDTH, Batch
+from salus.trajectory.batches import CHART_WIDTH, TIME_WIDTH, Batch
 from salus.trajectory.vocabulary import Vocabulary
 
 WAVES = 6
@@ -42,7 +42,8 @@ def rank_basis(rank: Tensor) -> Tensor:
 class Network(nn.Module):
     """See the module's docstring. All methods take and give float32 on the CPU or a GPU."""
 
-    rule_kind: Tensor
+    rule_seldom: Tensor
+    rule_open: Tensor
     rule_order: Tensor
     rule_bins: Tensor
 
@@ -55,7 +56,7 @@ class Network(nn.Module):
         self.code = nn.Embedding(codes, width)
         self.gate = nn.Embedding(codes, width)
         self.value = nn.Linear(BASIS, width)
-        self.moment = nn.Linear(width + TIME_WIDTH + 3 * vocabulary.tracked, width)
+        self.moment = nn.Linear(width + TIME_WIDTH + CHART_WIDTH * vocabulary.tracked, width)
         self.moment_norm = nn.LayerNorm(width)
         self.recurrence = nn.GRU(width, width)
         self.start = nn.Parameter(torch.zeros(2 * width))
@@ -78,23 +79,15 @@ class Network(nn.Module):
         nn.init.zeros_(self.value_bias.weight)
 
     def _register_rules(self, vocabulary: Vocabulary) -> None:
-        """What can never be drawn, as tables of 0 and NEVER: by kind of moment, by order, by number of bins."""
+        """What can never be drawn, as tables of 0 and NEVER, and which codes seldom happen."""
         codes = vocabulary.size
-        static = torch.tensor([entry.static for entry in vocabulary.entries])
-        repeats = torch.tensor([entry.repeats for entry in vocabulary.entries])
-        kind = torch.zeros(2, codes + 1)
-        kind[0, :codes][static] = NEVER
-        kind[1, :codes][~static] = NEVER
-        order = torch.zeros(codes + 1, codes + 1)
-        position = torch.arange(codes)
-        behind = position[None, :] < position[:, None]
-        behind |= (position[None, :] == position[:, None]) & ~repeats[None, :]
-        order[:codes, :codes][behind] = NEVER
+        self.anchored = vocabulary.clock.anchor is not None
         bins = torch.tensor([entry.bins for entry in vocabulary.entries])
+        seldom = torch.tensor([entry.seldom or entry.death for entry in vocabulary.entries] + [False])
+        self.register_buffer("rule_seldom", seldom, persistent=False)
+        self.register_buffer("rule_open", torch.cat([seldom[:codes], torch.tensor([True])]), persistent=False)
+        self.register_buffer("rule_order", _order_rules(vocabulary), persistent=False)
         beyond = torch.where(torch.arange(vocabulary.lows.shape[1])[None] < bins[:, None], 0.0, NEVER)
-        self.anchored = int(vocabulary.clock.anchor is not None)
-        self.register_buffer("rule_kind", kind, persistent=False)
-        self.register_buffer("rule_order", order, persistent=False)
         self.register_buffer("rule_bins", beyond, persistent=False)
 
     def fact(self, code: Tensor, rank: Tensor) -> Tensor:
@@ -126,11 +119,11 @@ class Network(nn.Module):
         decided: Tensor = self.out_norm(x + mixed)
         return decided
 
-    def code_logits(self, x: Tensor, prior: Tensor, static: Tensor, seen: Tensor) -> Tensor:
+    def code_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor) -> Tensor:
         """Logits of the next code, or that the moment is complete; what cannot occur is NEVER."""
-        logits = self.next_code(x) + self.rule_order[prior] + self.rule_kind[static.long()]
-        size = seen.shape[1]
-        return torch.cat([logits[:, :size].masked_fill(seen, NEVER), logits[:, size:]], dim=1)
+        logits = self.next_code(x) + self.rule_order[static.long(), prior]
+        size = barred.shape[1]
+        return torch.cat([logits[:, :size].masked_fill(barred, NEVER), logits[:, size:]], dim=1)
 
     def value_logits(self, x: Tensor, code: Tensor, last: Tensor) -> Tensor:
         """Logits of the value's bin given its code and what the chart last said of it (seen, since, rank)."""
@@ -151,7 +144,7 @@ class Network(nn.Module):
         return torch.cat([torch.cat([hidden, inputs], dim=1), self.start[None]], dim=0)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Negative log-likelihoods of the batch, summed, in nats: code, value, wait."""
+        """Negative log-likelihoods of the batch, summed, in nats: code, value, wait; seldom is part of code."""
         facts = self.fact(batch.code, batch.rank)
         states = self.states(batch, facts)
         running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
@@ -161,15 +154,31 @@ class Network(nn.Module):
         ]
         drawn = running[batch.decision_row] - running[first[batch.decision_moment]]
         x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
-        static, seen = batch.static[batch.decision_moment], batch.seen[batch.decision_moment]
-        codes = F.cross_entropy(
-            self.code_logits(x, batch.decision_prior, static, seen), batch.decision_target, reduction="sum"
-        )
+        static, barred = batch.static[batch.decision_moment], batch.barred[batch.decision_moment]
+        logits = self.code_logits(x, batch.decision_prior, static, barred)
+        codes = F.cross_entropy(logits, batch.decision_target, reduction="sum")
         code = batch.decision_target[batch.valued]
         values = F.cross_entropy(
             self.value_logits(x[batch.valued], code, batch.value_last), batch.value_target, reduction="sum"
         )
-        return {"code": codes, "value": values, "wait": self.wait_loss(states[batch.wait_from], batch)}
+        return {
+            "code": codes,
+            "value": values,
+            "wait": self.wait_loss(states[batch.wait_from], batch),
+            "seldom": self.seldom_loss(logits, batch),
+        }
+
+    def seldom_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Loss of the coarser question: which of the things that seldom happen comes now, or none of them?
+
+        It is part of the code loss already. Training gives it more weight, for every moment alike, so that a death
+        is not drowned by hundreds of heart rates; weighting a question, not an answer, leaves its probabilities true.
+        """
+        asked = (~batch.static[batch.decision_moment] & self.rule_open[batch.decision_prior]).nonzero()[:, 0]
+        logs = F.log_softmax(logits[asked], dim=1)
+        target = batch.decision_target[asked]
+        other = torch.logsumexp(logs.masked_fill(self.rule_seldom, NEVER), dim=1)
+        return -torch.where(self.rule_seldom[target], logs.gather(1, target[:, None])[:, 0], other).sum()
 
     def wait_loss(self, state: Tensor, batch: Batch) -> Tensor:
         """Competing waits: what happened first is an event, the other is known to lie beyond it.
@@ -182,12 +191,35 @@ class Network(nn.Module):
         seen = [logs.gather(1, bins)[:, 0] for logs in (following, ending)]
         later = [_log_beyond(logs, bins, beyond) for logs in (following, ending)]
         kind = batch.wait_kind
-        before_anchor = (batch.moment_time[batch.wait_from, 0] < 0) & bool(self.anchored)
+        before_anchor = (batch.moment_time[batch.wait_from, 0] < 0) & self.anchored
         end_later = torch.where(before_anchor, torch.zeros_like(later[1]), later[1])
         loss = torch.where(
             kind == 0, seen[0] + end_later, torch.where(kind == 1, seen[1] + later[0], later[0])
         )
         return -loss.sum()
+
+
+def _order_rules(vocabulary: Vocabulary) -> Tensor:
+    """0 or NEVER for each next code (or the end), given the code just before: shape (dated or static, prior, next).
+
+    Drawing goes one way and groups lie together, so what the code just before rules out stays ruled out. Static codes
+    come in the static moment only, where one that every patient has cannot be passed over.
+    """
+    codes, entries = vocabulary.size, vocabulary.entries
+    static = torch.tensor([entry.static for entry in entries] + [False])
+    repeats = torch.tensor([entry.repeats for entry in entries])
+    position = torch.arange(codes)
+    behind = position[None, :] < position[:, None]
+    behind |= (position[None, :] == position[:, None]) & ~repeats[None, :]
+    behind |= torch.from_numpy(vocabulary.excludes())
+    ruled_out = torch.zeros(2, codes + 1, codes + 1, dtype=torch.bool)
+    ruled_out[:, :codes, :codes] = behind
+    ruled_out[0] |= static
+    ruled_out[1, :, :codes] |= ~static[:codes]
+    for required in [number for number, entry in enumerate(entries) if entry.static and entry.always]:
+        ruled_out[1, :required, required + 1 :] = True
+        ruled_out[1, codes, required + 1 :] = True
+    return torch.where(ruled_out, NEVER, 0.0)
 
 
 def _log_beyond(logs: Tensor, bins: Tensor, beyond: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import polars as pl
 
 from salus.errors import OtherTimeline, TooFewPatients
 from salus.timeline.settings import TimelineSettings
-from salus.trajectory.encoding import Records, encode, facts_of, waits_of
+from salus.trajectory.encoding import Records, encode, facts_of, reach_of
 from salus.trajectory.vocabulary import GRAIN_SECONDS, Clock, Vocabulary, fit_vocabulary
 
 LEAST_TRAIN, LEAST_TUNING = 10, 2
@@ -65,7 +65,7 @@ def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSetting
     death = death_codes(codes)
     train = facts_of(events.filter(pl.col("split") == "train"), clock, death)
     tuning = facts_of(events.filter(pl.col("split") == "tuning"), clock, death)
-    vocabulary = fit_vocabulary(train.facts, waits_of(train), codes=codes, clock=clock)
+    vocabulary = fit_vocabulary(train.facts, reach_of(train), codes=codes, clock=clock)
     if not any(not entry.static for entry in vocabulary.entries):
         raise TooFewPatients(
             f"no dated code is shared by {vocabulary.protection.least_patients} or more training patients",

@@ -8,14 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salus.trajectory.batches import chart_since, make_batch, time_features
+from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, spans_of, time_features
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
-
-MOST_MOMENTS = 4_096
-"""A drawn record is cut here; far above any record seen, it only bounds the loop."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,9 +23,10 @@ class Situation:
     state: Tensor  # (R, 2 width)
     time: Tensor  # (R,) grains
     age: Tensor  # (R,) years at the reference moment, NaN: not known
-    ever: Tensor  # (R, K) bool
-    last: Tensor  # (R, K) grains at which a tracked code was last seen
-    rank: Tensor  # (R, K)
+    count: Tensor  # (R, K) moments in which a tracked code was seen
+    last: Tensor  # (R, K) grains at which it was last seen
+    rank: Tensor  # (R, K) its last rank
+    total: Tensor  # (R, K) sum of its ranks
 
     def of(self, rows: Tensor) -> Situation:
         """Keep some rows."""
@@ -37,9 +35,10 @@ class Situation:
             state=self.state[rows],
             time=self.time[rows],
             age=self.age[rows],
-            ever=self.ever[rows],
+            count=self.count[rows],
             last=self.last[rows],
             rank=self.rank[rows],
+            total=self.total[rows],
         )
 
 
@@ -52,13 +51,21 @@ class Drawn:
     code: IntArray
     bin: IntArray
     inside: FloatArray
+    chance: Tensor | None = None  # (rows, questions): see Sampler
 
 
 class Sampler:
-    """Draws moments for a set of patients from a trained network; the same seed gives the same futures."""
+    """Draws moments for a set of patients from a trained network; the same seed gives the same futures.
 
-    def __init__(self, network: Network, vocabulary: Vocabulary, *, seed: int) -> None:
-        self.network, self.vocabulary = network, vocabulary
+    ``watch`` (size + 1, questions): 1 where a code answers a question. Each moment then says, besides what was drawn,
+    the chance that it would be: the sum over its decisions of the probability of an answering code, up to the first
+    one drawn. Over a future these sums are the compensator of the outcome: the same mean, far less scatter.
+    """
+
+    def __init__(
+        self, network: Network, vocabulary: Vocabulary, *, seed: int, watch: Tensor | None = None
+    ) -> None:
+        self.network, self.vocabulary, self.watch = network, vocabulary, watch
         self.generator = torch.Generator().manual_seed(seed)
         entries = vocabulary.entries
         self.statics = sum(entry.static for entry in entries)
@@ -67,6 +74,7 @@ class Sampler:
         self.once = torch.tensor([entry.once for entry in entries])[
             self.statics : self.statics + vocabulary.tracked
         ]
+        self.earliest, self.latest = (torch.from_numpy(grains) for grains in spans_of(vocabulary))
         self.death = torch.tensor([entry.death for entry in entries])
         self.edges = torch.from_numpy(vocabulary.wait_edges)
         self.index = vocabulary.index()
@@ -82,9 +90,10 @@ class Sampler:
             state=self.network.start[None].expand(patients, -1),
             time=torch.zeros(patients, dtype=torch.int64),
             age=torch.full((patients,), torch.nan),
-            ever=torch.zeros(patients, tracked, dtype=torch.bool),
+            count=torch.zeros(patients, tracked),
             last=torch.zeros(patients, tracked, dtype=torch.int64),
             rank=torch.zeros(patients, tracked),
+            total=torch.zeros(patients, tracked),
         )
         wait = torch.zeros(patients, dtype=torch.int64)
         drawn = self._facts(begin, wait, static)
@@ -105,16 +114,18 @@ class Sampler:
         batch = make_batch(records, self.vocabulary)
         states = self.network.states(batch, self.network.fact(batch.code, batch.rank))
         final = torch.from_numpy(records.moment_start[1:] - 1)
-        ever, since, rank = batch.chart[final].chunk(3, dim=1)
+        _, since, rank, mean, often = batch.chart[final].chunk(CHART_WIDTH, dim=1)
+        count = torch.expm1(often * 4).round()
         time = torch.from_numpy(records.time)[final]
         return Situation(
             row=torch.arange(records.patients),
             state=states[final],
             time=time,
             age=torch.from_numpy(records.age),
-            ever=ever > 0,
+            count=count,
             last=time[:, None] - torch.expm1(since.double() * 8).round().long(),
             rank=rank,
+            total=mean * count,
         )
 
     # ------------------------------------------------------------------ one moment on
@@ -140,7 +151,9 @@ class Sampler:
         wait = torch.where(before, torch.minimum(wait, -situation.time), wait)
         over = torch.zeros_like(before)
         if ends:
-            end = self._draw_wait(ending, None)
+            end = torch.minimum(
+                self._draw_wait(ending, None), (self.vocabulary.latest - situation.time).clamp(min=0)
+            )
             over = (end < wait) & ~before
             stopped = situation.of(over.nonzero()[:, 0])
             stopped.time = stopped.time + end[over]
@@ -183,20 +196,26 @@ class Sampler:
         """Draw the facts of one moment for all rows, in drawing order, until each row's moment is complete."""
         network, size = self.network, self.vocabulary.size
         context = network.moment_context(situation.state, self._time(situation, wait, static))
-        seen = torch.zeros(len(wait), size, dtype=torch.bool)
-        seen[:, self.statics : self.statics + self.vocabulary.tracked] = situation.ever & self.once
+        barred = self._barred(situation, static)
         active = torch.arange(len(wait))
         prior = torch.full((len(wait),), size)
         summed = torch.zeros(len(wait), context.shape[1])
+        chance = None if self.watch is None else torch.zeros(len(wait), self.watch.shape[1])
+        unanswered = torch.ones(len(wait), 0 if self.watch is None else self.watch.shape[1])
         out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         for _ in range(self.vocabulary.longest_moment):
             x = network.decide(context, summed, prior)
-            code = self._pick(network.code_logits(x, prior, static, seen).softmax(dim=1))
+            weights = network.code_logits(x, prior, static, barred).softmax(dim=1)
+            code = self._pick(weights)
+            if chance is not None and self.watch is not None:
+                still = unanswered[active]
+                chance[active] += (weights @ self.watch) * still
+                unanswered[active] = still * (1 - self.watch[code])
             on = (code < size).nonzero()[:, 0]
             if not len(on):
                 break
             active, x, code, context = active[on], x[on], code[on], context[on]
-            summed, static, seen = summed[on], static[on], seen[on]
+            summed, static, barred = summed[on], static[on], barred[on]
             bins, inside, rank = self._values(situation, active, x, code)
             summed = summed + network.fact(code, rank)
             prior = code
@@ -211,7 +230,16 @@ class Sampler:
             code=joined[1].long().numpy(),
             bin=joined[2].long().numpy(),
             inside=joined[3].float().numpy(),
+            chance=chance,
         )
+
+    def _barred(self, situation: Situation, static: Tensor) -> Tensor:
+        """Codes not to be drawn now: had once already, or never seen so early or so late."""
+        barred = torch.zeros(len(static), self.vocabulary.size, dtype=torch.bool)
+        barred[:, self.statics : self.statics + self.vocabulary.tracked] = (situation.count > 0) & self.once
+        time = situation.time[:, None]
+        barred |= ~static[:, None] & ((time < self.earliest) | (time > self.latest))
+        return barred
 
     def _values(
         self, situation: Situation, rows: Tensor, x: Tensor, code: Tensor
@@ -225,8 +253,9 @@ class Sampler:
             picked, column = rows[having], code[having] - self.statics
             tracked = (column >= 0) & (column < self.vocabulary.tracked)
             column = column.clamp(0, max(self.vocabulary.tracked - 1, 0))
-            ever = situation.ever[picked, column] & tracked
-            since = chart_since(situation.time[picked] - situation.last[picked, column])
+            ever = (situation.count[picked, column] > 0) & tracked
+            gap = (situation.time[picked] - situation.last[picked, column]).clamp(min=0)
+            since = torch.log1p(gap.float()) / 8
             known = torch.stack([ever.float(), since * ever, situation.rank[picked, column] * ever], dim=1)
             logits = self.network.value_logits(x[having], code[having], known)
             bins[having] = self._pick(logits.softmax(dim=1))
@@ -246,19 +275,15 @@ class Sampler:
         column = code - self.statics
         kept = (column >= 0) & (column < self.vocabulary.tracked)
         r, c = row[kept], column[kept]
-        situation.ever, situation.last, situation.rank = (
-            situation.ever.clone(),
-            situation.last.clone(),
-            situation.rank.clone(),
-        )
-        situation.ever[r, c] = True
-        situation.last[r, c] = situation.time[r]
-        situation.rank[r, c] = rank[kept]
+        _note(situation, r, c, rank[kept])
         facts = torch.zeros(len(wait), network.size.width).index_add_(0, row, network.fact(code, rank))
-        since = torch.where(situation.ever, chart_since(situation.time[:, None] - situation.last), 0.0)
-        held = torch.where(situation.ever, situation.rank, 0.0)
-        chart = torch.cat([situation.ever.float(), since, held], dim=1)
-        inputs = network.moment_input(facts, self._time(situation, wait, static), chart)
+        seen = Seen(
+            count=situation.count,
+            since=situation.time[:, None] - situation.last,
+            rank=situation.rank,
+            total=situation.total,
+        )
+        inputs = network.moment_input(facts, self._time(situation, wait, static), seen.chart())
         width = network.size.width
         hidden = situation.state[:, :width] if not bool(static.all()) else torch.zeros(len(wait), width)
         _, hidden = network.recurrence(inputs[None], hidden[None].contiguous())
@@ -267,3 +292,15 @@ class Sampler:
     def dies(self, drawn: Drawn) -> IntArray:
         """Rows (patients of the call) for whom death was drawn."""
         return np.unique(drawn.row[self.death.numpy()[drawn.code]])
+
+
+def _note(situation: Situation, rows: Tensor, columns: Tensor, rank: Tensor) -> None:
+    """Enter facts into the chart; of a code drawn twice in a moment the last one counts, as in training."""
+    situation.last, situation.rank = situation.last.clone(), situation.rank.clone()
+    fresh, ranks = torch.zeros_like(situation.count), torch.zeros_like(situation.rank)
+    fresh[rows, columns] = 1
+    ranks[rows, columns] = rank
+    situation.last[rows, columns] = situation.time[rows]
+    situation.rank[rows, columns] = rank
+    situation.count = situation.count + fresh
+    situation.total = situation.total + ranks

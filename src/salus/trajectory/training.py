@@ -29,7 +29,9 @@ class TrainSettings:
     """Everything that decides a training run. ``minutes``: wall time at most; ``data``: digest of the timeline.
 
     ``share_facts``: facts in one of the shares of a step; ``averaging``: how much of the running average of the
-    weights a step keeps; ``patience``: checks without a better tuning loss before stopping.
+    weights a step keeps; ``patience``: checks without a better tuning loss before stopping. ``emphasis``: extra
+    weight of the question which of the things that seldom happen comes now, for each fact an average patient has, up
+    to ``most_emphasis``.
     """
 
     data: str = ""
@@ -44,11 +46,16 @@ class TrainSettings:
     patience: int = 6
     checks_per_epoch: int = 1
     averaging: float = 0.995
+    emphasis: float = 0.2
+    most_emphasis: float = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
 class TrainLog:
-    """What happened: losses in nats per fact at each check; seconds over all sittings of an interrupted run."""
+    """What happened: losses in nats per fact at each check; seconds over all sittings of an interrupted run.
+
+    ``best_loss`` belongs to the weights kept: those with the best ``best_aim`` (loss with the emphasis) on tuning.
+    """
 
     steps: int = 0
     epochs: float = 0.0
@@ -56,6 +63,7 @@ class TrainLog:
     facts_seen: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    best_aim: float = math.inf
     best_loss: float = math.inf
     best_step: int = 0
     stopped: str = ""
@@ -85,6 +93,9 @@ def fit(
         fused=True,
     )
     run = _Run(network, optimiser, settings, TrainLog())
+    run.emphasis = min(
+        settings.most_emphasis, settings.emphasis * lessons.train.facts / lessons.train.patients
+    )
     run.resume(checkpoint)
     with (
         progress.step("Training", total=settings.minutes * 60, unit="s") as step,
@@ -105,7 +116,7 @@ class _Run:
         self.network, self.optimiser, self.settings, self.log = network, optimiser, settings, log
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.best = {name: value.clone() for name, value in self.average.items()}
-        self.recent = 0.0
+        self.recent, self.emphasis = 0.0, 0.0
 
     def resume(self, folder: Path) -> None:
         """Continue where an interrupted run of the same settings left off."""
@@ -140,14 +151,19 @@ class _Run:
 
     def _plan(self, train: Records) -> Iterator[tuple[int, int, int, list[Share]]]:
         """Every (epoch, step, steps of the epoch, shares) still to do; the order depends on seed and epoch only."""
-        done, seed = self.log.steps, self.settings.seed
+        done, seed, extra = self.log.steps, self.settings.seed, self.emphasis
         for epoch in range(self.settings.most_epochs):
             groups = groups_of(train, self.settings.share_facts, seed=seed + epoch)
             count = -(-len(groups) // SHARES)
             for index in range(min(done, count), count):
                 part = groups[index * SHARES : (index + 1) * SHARES]
                 number = (epoch * count + index) * SHARES
-                yield epoch, index, count, [Share(group, seed + number + i) for i, group in enumerate(part)]
+                yield (
+                    epoch,
+                    index,
+                    count,
+                    [Share(group, seed + number + i, extra) for i, group in enumerate(part)],
+                )
             done = max(done - count, 0)
 
     def _learn(self, pool: GradientPool, shares: list[Share]) -> None:
@@ -187,11 +203,12 @@ class _Run:
         self.network.load_state_dict(self.average)
         parts = likelihood(self.network, tuning, vocabulary, batch_facts=4 * self.settings.share_facts)
         self.network.load_state_dict(held)
-        loss = sum(parts.values())
+        loss = parts["code"] + parts["value"] + parts["wait"]
+        aim = loss + self.emphasis * parts["seldom"]
         point = {"step": self.log.steps, "epoch": self.log.epochs, "seconds": self.log.seconds}
-        self.log.curve.append(point | {"train": self.recent, "tuning": loss} | parts)
-        if loss < self.log.best_loss:
-            self.log.best_loss, self.log.best_step = loss, self.log.steps
+        self.log.curve.append(point | {"train": self.recent, "tuning": loss, "aim": aim} | parts)
+        if aim < self.log.best_aim:
+            self.log.best_aim, self.log.best_loss, self.log.best_step = aim, loss, self.log.steps
             self.best = {name: value.clone() for name, value in self.average.items()}
 
     def _finished(self) -> bool:
@@ -223,22 +240,26 @@ class _Run:
 
 
 def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArray]:
-    """Cut patients (shuffled by ``seed``; None: in order) into groups of about ``facts`` facts each."""
+    """Cut patients into groups of about ``facts`` facts, of like length (less recurrence), shuffled by ``seed``."""
     sizes = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
-    order = np.arange(records.patients)
-    if seed is not None:
-        order = np.random.default_rng(seed).permutation(records.patients)
+    moments = np.diff(records.moment_start)
+    random = None if seed is None else np.random.default_rng(seed)
+    spread = 0 if random is None else random.normal(0, 0.2, records.patients)
+    order = np.argsort(np.log(moments) + spread, kind="stable")
     filled = np.cumsum(sizes[order])
     cuts = np.searchsorted(filled, np.arange(facts, int(filled[-1]) if len(filled) else 0, facts))
-    return [group for group in np.split(order, np.unique(cuts)) if len(group)]
+    groups = [group for group in np.split(order, np.unique(cuts)) if len(group)]
+    if random is not None:
+        random.shuffle(groups)
+    return groups
 
 
 def likelihood(
     network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
 ) -> dict[str, float]:
-    """Negative log-likelihood of records in nats per fact: of codes, of value bins, of waits."""
+    """Negative log-likelihood of records in nats per fact: of codes, value bins, waits; seldom is part of codes."""
     network.eval()
-    totals = {"code": 0.0, "value": 0.0, "wait": 0.0}
+    totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0}
     with torch.no_grad():
         for group in groups_of(records, batch_facts, seed=None):
             parts = network(make_batch(records.of(group), vocabulary))

@@ -25,8 +25,9 @@ from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import Clock
 from salus.workflows.stages import cpu_seconds
 
-CHUNK = 128
-"""Patients whose futures are drawn together. Part of the result: each chunk has a seed of its own."""
+TOGETHER = 4_096
+"""Futures drawn together: large enough for the processor, small enough for its memory. Part of the result: each chunk
+of so many has a seed of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class ForecastSettings:
     """Which outcomes (``task``: a task file), for which patients (``split``; None: all), from how many futures."""
 
     task: Path
-    samples: int = 128
+    samples: int = 64
     seed: int = 20260101
     split: str | None = "held_out"
 
@@ -62,7 +63,9 @@ def forecast(
     """
     if settings.samples < 1:
         raise SettingsRefused(
-            f"{settings.samples} futures cannot be drawn", where="--samples", fix="give 1 or more, such as 128"
+            f"{settings.samples} futures cannot be drawn",
+            where="--samples",
+            fix="give 1 or more, such as 64",
         )
     loaded, task = load_model(model), read_task(settings.task)
     check_codes(task, read_codes(timeline)["code"].to_list(), where=str(settings.task))
@@ -75,7 +78,7 @@ def forecast(
         )
         moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
         index = _grains(moments["prediction_time"], loaded.vocabulary.clock)
-    jobs = _jobs(records, index, settings.seed)
+    jobs = _jobs(records, index, settings)
     asked = Asked(questions=questions_of(task, loaded.vocabulary.clock), samples=settings.samples)
     risks = []
     with progress.step("Drawing futures", total=records.patients, unit="patients") as step:
@@ -107,11 +110,14 @@ def _moments(events: pl.DataFrame, task: Task, settings: ForecastSettings) -> pl
     return moments
 
 
-def _jobs(records: Records, index: IntArray, seed: int) -> list[tuple[Histories, int]]:
+def _jobs(records: Records, index: IntArray, settings: ForecastSettings) -> list[tuple[Histories, int]]:
     """Chunks of patients, each with a seed of its own."""
-    pieces = np.array_split(np.arange(records.patients), max(1, -(-records.patients // CHUNK)))
+    size = max(1, TOGETHER // settings.samples)
+    pieces = [
+        np.arange(first, min(first + size, records.patients)) for first in range(0, records.patients, size)
+    ]
     return [
-        (Histories(records=records.of(piece), known_until=index[piece]), seed * 1_000_003 + number)
+        (Histories(records=records.of(piece), known_until=index[piece]), settings.seed * 1_000_003 + number)
         for number, piece in enumerate(pieces)
     ]
 

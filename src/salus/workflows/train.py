@@ -123,4 +123,3 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         best_loss=log.best_loss,
         stopped=log.stopped,
     )
-
