@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.trajectory.batches import make_batch
+from salus.trajectory.batches import CHART_WIDTH, make_batch
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool, Share
 from salus.trajectory.network import NEVER, Network, Size
 from salus.trajectory.reading import prepare
+from salus.trajectory.sampling import Drawn, Sampler, Situation
 from tests.small_ward import CODES, SETTINGS, ward
 
 LESSONS = prepare(ward(100), CODES, SETTINGS)
@@ -59,21 +60,24 @@ def records(draw) -> Records:
 @given(records())
 @settings(max_examples=60, deadline=None)
 def test_the_chart_holds_what_was_last_seen_of_each_code(given_records):
-    """Moment by moment with plain loops: seen or not, grains since, last rank."""
+    """Moment by moment with plain loops: seen or not, since, last, mean, lowest and highest rank, how often."""
     batch = make_batch(given_records, VOCABULARY)
     tracked = VOCABULARY.tracked
     for patient in range(given_records.patients):
-        held: dict[int, tuple[int, float]] = {}
+        held: dict[int, list[tuple[int, float]]] = {}
         for moment in range(given_records.moment_start[patient], given_records.moment_start[patient + 1]):
+            now = int(given_records.time[moment])
             for fact in range(given_records.fact_start[moment], given_records.fact_start[moment + 1]):
                 column = int(given_records.code[fact]) - STATICS
-                held[column] = (int(given_records.time[moment]), float(given_records.rank[fact]))
+                held.setdefault(column, []).append((now, float(given_records.rank[fact])))
             for column in range(tracked):
-                seen, since, rank = (batch.chart[moment, column + part * tracked].item() for part in range(3))
-                assert seen == float(column in held)
-                at, value = held.get(column, (int(given_records.time[moment]), 0.0))
-                assert math.isclose(since, math.log1p(given_records.time[moment] - at) / 8, abs_tol=1e-5)
-                assert math.isclose(rank, value, abs_tol=1e-6)
+                found = [batch.chart[moment, column + part * tracked].item() for part in range(CHART_WIDTH)]
+                had = held.get(column, [])
+                ranks = [rank for _, rank in had]
+                since = math.log1p(now - had[-1][0]) / 8 if had else 0
+                drawn = [ranks[-1], sum(ranks) / len(ranks), min(ranks), max(ranks)] if had else [0.0] * 4
+                wanted = [float(bool(had)), since, *drawn, math.log1p(len(had)) / 4]
+                assert np.allclose(found, wanted, atol=1e-5)
 
 
 @given(records())
@@ -163,6 +167,50 @@ def test_a_static_fact_that_every_patient_has_cannot_be_passed_over():
     logits = network.code_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
     possible = [number for number, logit in enumerate(logits.tolist()) if logit > NEVER / 2]
     assert [VOCABULARY.entries[number].code for number in possible] == ["SALUS//AGE"]
+
+
+def test_a_simulated_patient_is_seen_by_the_network_as_a_recorded_one():
+    """Histories read at once and the same facts entered moment by moment give the same chart and state."""
+    torch.manual_seed(4)
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    sampler = Sampler(network, VOCABULARY, seed=1)
+    some = LESSONS.train.of(np.arange(12))
+    with torch.inference_mode():
+        whole = sampler.from_history(some)
+        walked = _walk(sampler, some)
+    for name in ("state", "count", "last", "rank", "total", "lowest", "highest"):
+        seen, told = getattr(whole, name), getattr(walked, name)
+        if name == "last":
+            seen, told = seen * (whole.count > 0), told * (whole.count > 0)
+        torch.testing.assert_close(told.double(), seen.double(), atol=1e-4, rtol=1e-4)
+
+
+def _walk(sampler: Sampler, some: Records) -> Situation:
+    """Enter real facts one moment at a time, patient by patient, as if they had been drawn."""
+    ends = []
+    for patient in range(some.patients):
+        now, _ = sampler.from_nothing(1)
+        now.count, now.total, now.highest = (torch.zeros_like(now.count) for _ in range(3))
+        now.lowest = torch.ones_like(now.lowest)
+        for moment in range(some.moment_start[patient], some.moment_start[patient + 1]):
+            static = moment == some.moment_start[patient]
+            wait = 0 if static else some.time[moment] - some.time[moment - 1]
+            now.time, now.age = torch.tensor([some.time[moment]]), torch.tensor([some.age[patient]])
+            facts = slice(some.fact_start[moment], some.fact_start[moment + 1])
+            code, bins = some.code[facts], some.bin[facts]
+            real = np.asarray([max(VOCABULARY.entries[c].bins, 1) for c in code])
+            drawn = Drawn(
+                row=np.zeros(len(code), dtype=np.int64),
+                time=np.full(len(code), some.time[moment]),
+                code=code,
+                bin=bins,
+                inside=(some.rank[facts] * real - bins).astype(np.float32),
+            )
+            sampler._remember(now, drawn, torch.tensor([wait]), torch.tensor([static]))
+        ends.append(now)
+    names = ("state", "count", "last", "rank", "total", "lowest", "highest", "time", "age")
+    joined = {name: torch.cat([getattr(end, name) for end in ends]) for name in names}
+    return Situation(row=torch.arange(some.patients), **joined)
 
 
 def test_one_process_and_two_give_the_same_gradient():

@@ -17,7 +17,7 @@ SCALES = 11
 """Time is shown to the network as tanh(t / 4^k) grains for k = 0 .. SCALES-1."""
 CYCLES = {"day": (7.0, 365.25), "minute": (60.0, 1440.0), "second": (3600.0, 86400.0)}
 """Periods, in grains, whose phase the network sees: charting rounds, nights, weekdays, seasons."""
-CHART_WIDTH = 5
+CHART_WIDTH = 7
 """Columns of the chart for each tracked code: see :meth:`Seen.chart`."""
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
 
@@ -80,21 +80,23 @@ def time_features(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of each tracked code: (rows, K) times seen, grains since, last rank, sum of ranks."""
+    """What is known of each tracked code: (rows, K) times seen, grains since, last rank, sum, lowest and highest."""
 
     count: Tensor
     since: Tensor
     rank: Tensor
     total: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def chart(self) -> Tensor:
-        """As the network reads it, shape (rows, CHART_WIDTH K): seen, since, last rank, mean rank, how often."""
+        """As the network reads it, (rows, CHART_WIDTH K): seen, since, last, mean, lowest and highest rank, count."""
         ever = (self.count > 0).float()
         since = torch.log1p(self.since.float().clamp(min=0)) / 8
         mean = self.total / self.count.clamp(min=1)
-        return torch.cat(
-            [ever, since * ever, self.rank * ever, mean * ever, torch.log1p(self.count.float()) / 4], dim=1
-        ).float()
+        held = [since, self.rank, mean, self.lowest, self.highest]
+        often = torch.log1p(self.count.float()) / 4
+        return torch.cat([ever, *(part.float() * ever for part in held), often], dim=1)
 
 
 class _Decisions(NamedTuple):
@@ -186,6 +188,8 @@ def _charts(
         since=torch.from_numpy(np.where(ever, records.time[:, None] - records.time[held], 0)),
         rank=torch.from_numpy(np.where(ever, np.take_along_axis(ranks, held, axis=0), 0)),
         total=torch.from_numpy(_running(ranks, first)),
+        lowest=torch.from_numpy(-_highest(np.where(counts > 0, -ranks, -2), patient)),
+        highest=torch.from_numpy(_highest(np.where(counts > 0, ranks, -2), patient)),
     )
     before = np.zeros((records.facts, 3), dtype=np.float32)
     rows = np.flatnonzero(kept & (fact_moment > records.moment_start[patient[fact_moment]]))
@@ -202,6 +206,13 @@ def _running(values: FloatArray, first: IntArray) -> FloatArray:
     total = np.cumsum(values, axis=0, dtype=np.float64)
     start: FloatArray = (total - (total[first] - values[first])).astype(np.float32)
     return start
+
+
+def _highest(values: FloatArray, patient: IntArray) -> FloatArray:
+    """Highest value over each patient's moments so far; values lie within -2 to 1, -2 where there is none."""
+    step = 4.0 * patient[:, None]  # lifts every patient above those before, so that one pass serves all
+    highest: FloatArray = (np.maximum.accumulate(values + step, axis=0) - step).astype(np.float32)
+    return highest
 
 
 def spans_of(vocabulary: Vocabulary) -> tuple[IntArray, IntArray]:

@@ -27,6 +27,8 @@ class Situation:
     last: Tensor  # (R, K) grains at which it was last seen
     rank: Tensor  # (R, K) its last rank
     total: Tensor  # (R, K) sum of its ranks
+    lowest: Tensor  # (R, K)
+    highest: Tensor  # (R, K)
 
     def of(self, rows: Tensor) -> Situation:
         """Keep some rows."""
@@ -39,6 +41,8 @@ class Situation:
             last=self.last[rows],
             rank=self.rank[rows],
             total=self.total[rows],
+            lowest=self.lowest[rows],
+            highest=self.highest[rows],
         )
 
 
@@ -94,6 +98,8 @@ class Sampler:
             last=torch.zeros(patients, tracked, dtype=torch.int64),
             rank=torch.zeros(patients, tracked),
             total=torch.zeros(patients, tracked),
+            lowest=torch.ones(patients, tracked),
+            highest=torch.zeros(patients, tracked),
         )
         wait = torch.zeros(patients, dtype=torch.int64)
         drawn = self._facts(begin, wait, static)
@@ -114,7 +120,7 @@ class Sampler:
         batch = make_batch(records, self.vocabulary)
         states = self.network.states(batch, self.network.fact(batch.code, batch.rank))
         final = torch.from_numpy(records.moment_start[1:] - 1)
-        _, since, rank, mean, often = batch.chart[final].chunk(CHART_WIDTH, dim=1)
+        _, since, rank, mean, lowest, highest, often = batch.chart[final].chunk(CHART_WIDTH, dim=1)
         count = torch.expm1(often * 4).round()
         time = torch.from_numpy(records.time)[final]
         return Situation(
@@ -126,6 +132,8 @@ class Sampler:
             last=time[:, None] - torch.expm1(since.double() * 8).round().long(),
             rank=rank,
             total=mean * count,
+            lowest=torch.where(count > 0, lowest, 1.0),
+            highest=highest,
         )
 
     # ------------------------------------------------------------------ one moment on
@@ -282,6 +290,8 @@ class Sampler:
             since=situation.time[:, None] - situation.last,
             rank=situation.rank,
             total=situation.total,
+            lowest=situation.lowest,
+            highest=situation.highest,
         )
         inputs = network.moment_input(facts, self._time(situation, wait, static), seen.chart())
         width = network.size.width
@@ -304,3 +314,6 @@ def _note(situation: Situation, rows: Tensor, columns: Tensor, rank: Tensor) -> 
     situation.rank[rows, columns] = rank
     situation.count = situation.count + fresh
     situation.total = situation.total + ranks
+    seen = fresh > 0
+    situation.lowest = torch.where(seen, torch.minimum(situation.lowest, ranks), situation.lowest)
+    situation.highest = torch.where(seen, torch.maximum(situation.highest, ranks), situation.highest)
