@@ -44,6 +44,9 @@ class Batch:
     valued: Tensor  # (V,) decisions that draw a value
     value_target: Tensor  # (V,)
     value_last: Tensor  # (V, 3): seen, time since, last rank of the same code before this moment
+    value_before: (
+        Tensor  # (V,) rank of the fact drawn just before in the same moment, 0.5 where there is none
+    )
     wait_from: Tensor  # (W,) moments after which something is awaited
     wait_bin: Tensor  # (W,)
     wait_inside: Tensor  # (W,) share of the bin lying beyond the wait
@@ -143,6 +146,7 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
         valued=t(decisions.valued),
         value_target=t(records.bin[facts_valued]),
         value_last=t(before[facts_valued]),
+        value_before=t(_ranks_before(records, facts_valued)),
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
@@ -150,6 +154,14 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
         gru_order=t(order),
         gru_sizes=t(gru_sizes),
     )
+
+
+def _ranks_before(records: Records, facts: IntArray) -> FloatArray:
+    """Rank of the fact just before each of ``facts`` in its moment; 0.5 where it is the moment's first."""
+    first = np.zeros(records.facts + 1, dtype=bool)
+    first[records.fact_start] = True
+    ranks: FloatArray = np.where(first[facts], 0.5, records.rank[np.maximum(facts - 1, 0)]).astype(np.float32)
+    return ranks
 
 
 def _decisions(records: Records, vocabulary: Vocabulary) -> _Decisions:

@@ -93,8 +93,12 @@ def facts_of(events: pl.DataFrame, clock: Clock, death: list[str]) -> Spans:
     Rows of the anchor, birth and end of follow-up are not facts: they become the time axis, the age and censoring.
     """
     rows = _in_grains(events, clock)
-    birth = rows.filter(pl.col("code") == clock.birth).group_by("subject_id").agg(birth=pl.col("at").min())
-    end = rows.filter(pl.col("code") == clock.follow_up_end).group_by("subject_id")
+    birth = (
+        rows.filter(pl.col("code") == (clock.birth or ""))
+        .group_by("subject_id")
+        .agg(birth=pl.col("at").min())
+    )
+    end = rows.filter(pl.col("code") == (clock.follow_up_end or "")).group_by("subject_id")
     dated = rows.filter(pl.col("code") != (clock.birth or ""), pl.col("code") != (clock.follow_up_end or ""))
     died = dated.filter(pl.col("code").is_in(death)).group_by("subject_id").agg(death=pl.col("moment").min())
     dated = dated.join(died, on="subject_id", how="left")

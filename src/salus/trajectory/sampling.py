@@ -208,6 +208,7 @@ class Sampler:
         active = torch.arange(len(wait))
         prior = torch.full((len(wait),), size)
         summed = torch.zeros(len(wait), context.shape[1])
+        before = torch.full((len(wait),), 0.5)
         chance = None if self.watch is None else torch.zeros(len(wait), self.watch.shape[1])
         unanswered = torch.ones(len(wait), 0 if self.watch is None else self.watch.shape[1])
         out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -224,9 +225,9 @@ class Sampler:
                 break
             active, x, code, context = active[on], x[on], code[on], context[on]
             summed, static, barred = summed[on], static[on], barred[on]
-            bins, inside, rank = self._values(situation, active, x, code)
+            bins, inside, rank = self._values(situation, active, x, code=code, before=before[on])
             summed = summed + network.fact(code, rank)
-            prior = code
+            prior, before = code, rank
             out.append((active, code, bins, inside))
         joined = (
             [torch.cat(column) for column in zip(*out, strict=True)] if out else [torch.zeros(0).long()] * 4
@@ -250,7 +251,7 @@ class Sampler:
         return barred
 
     def _values(
-        self, situation: Situation, rows: Tensor, x: Tensor, code: Tensor
+        self, situation: Situation, rows: Tensor, x: Tensor, *, code: Tensor, before: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Bin, place inside the bin, and rank of each drawn code's value (rank 0.5 where it has none)."""
         bins = torch.zeros(len(code), dtype=torch.int64)
@@ -265,7 +266,7 @@ class Sampler:
             gap = (situation.time[picked] - situation.last[picked, column]).clamp(min=0)
             since = torch.log1p(gap.float()) / 8
             known = torch.stack([ever.float(), since * ever, situation.rank[picked, column] * ever], dim=1)
-            logits = self.network.value_logits(x[having], code[having], known)
+            logits = self.network.value_logits(x[having], code[having], known, before[having])
             bins[having] = self._pick(logits.softmax(dim=1))
             real = self.real_bins[code[having]]
             rank[having] = torch.where(bins[having] >= real, 0.5, (bins[having] + inside[having]) / real)
