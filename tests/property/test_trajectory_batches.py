@@ -225,3 +225,14 @@ def test_one_process_and_two_give_the_same_gradient():
             torch.cat([value.grad.reshape(-1) for value in network.parameters() if value.grad is not None])
         )
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+
+
+def test_what_no_training_patient_had_is_counted_and_has_no_likelihood():
+    """A potassium a thousand days before entry, where none was ever seen: one impossible fact, and a finite loss."""
+    far = LESSONS.train.of(np.arange(1))
+    far.time[1:2] = -1000
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    with torch.inference_mode():
+        parts = network(make_batch(far, VOCABULARY))
+    assert int(parts["impossible"]) == 1
+    assert all(math.isfinite(float(part)) and float(part) < 1e6 for part in parts.values())

@@ -159,7 +159,11 @@ class Network(nn.Module):
         return torch.cat([torch.cat([hidden, inputs], dim=1), self.start[None]], dim=0)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Negative log-likelihoods of the batch, summed, in nats: code, value, wait; seldom is part of code."""
+        """Negative log-likelihoods of the batch, summed, in nats: code, value, wait; seldom is part of code.
+
+        ``impossible`` counts what other patients have and no training patient had (so early, or a second time): it
+        has no likelihood and is left out of the sums.
+        """
         facts = self.fact(batch.code, batch.rank)
         states = self.states(batch, facts)
         running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
@@ -171,7 +175,8 @@ class Network(nn.Module):
         x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
         static, barred = batch.static[batch.decision_moment], batch.barred[batch.decision_moment]
         logits = self.code_logits(x, batch.decision_prior, static, barred)
-        codes = F.cross_entropy(logits, batch.decision_target, reduction="sum")
+        possible = logits.gather(1, batch.decision_target[:, None])[:, 0] > NEVER / 2
+        codes = F.cross_entropy(logits[possible], batch.decision_target[possible], reduction="sum")
         code = batch.decision_target[batch.valued]
         values = F.cross_entropy(
             self.value_logits(x[batch.valued], code, batch.value_last, batch.value_before),
@@ -182,16 +187,18 @@ class Network(nn.Module):
             "code": codes,
             "value": values,
             "wait": self.wait_loss(states[batch.wait_from], batch),
-            "seldom": self.seldom_loss(logits, batch),
+            "seldom": self.seldom_loss(logits, batch, possible),
+            "impossible": (~possible).sum(),
         }
 
-    def seldom_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+    def seldom_loss(self, logits: Tensor, batch: Batch, possible: Tensor) -> Tensor:
         """Loss of the coarser question: which of the things that seldom happen comes now, or none of them?
 
         It is part of the code loss already. Training gives it more weight, for every moment alike, so that a death
         is not drowned by hundreds of heart rates; weighting a question, not an answer, leaves its probabilities true.
         """
-        asked = (~batch.static[batch.decision_moment] & self.rule_open[batch.decision_prior]).nonzero()[:, 0]
+        dated = ~batch.static[batch.decision_moment]
+        asked = (dated & possible & self.rule_open[batch.decision_prior]).nonzero()[:, 0]
         logs = F.log_softmax(logits[asked], dim=1)
         target = batch.decision_target[asked]
         other = torch.logsumexp(logs.masked_fill(self.rule_seldom, NEVER), dim=1)

@@ -259,7 +259,7 @@ def likelihood(
 ) -> dict[str, float]:
     """Negative log-likelihood of records in nats per fact: of codes, value bins, waits; seldom is part of codes."""
     network.eval()
-    totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0}
+    totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0, "impossible": 0.0}
     with torch.no_grad():
         for group in groups_of(records, batch_facts, seed=None):
             with precision():
