@@ -17,6 +17,10 @@ SCALES = 11
 """Time is shown to the network as tanh(t / 4^k) grains for k = 0 .. SCALES-1."""
 CYCLES = {"day": (7.0, 365.25), "minute": (60.0, 1440.0), "second": (3600.0, 86400.0)}
 """Periods, in grains, whose phase the network sees: charting rounds, nights, weekdays, seasons."""
+PADDING = -100
+"""Target of a decision that only fills up the rows; it counts nowhere."""
+ROWS = 1_024
+"""Decisions are filled up to a multiple of this, so that the fact network sees few shapes."""
 CHART_WIDTH = 7
 """Columns of the chart for each tracked code: see :meth:`Seen.chart`."""
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
@@ -26,7 +30,8 @@ TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
 class Batch:
     """Tensors of one batch; ``facts`` F, ``moments`` M, ``decisions`` D = F + M, tracked codes K.
 
-    A decision is one draw of the fact network: the next code of a moment, or that the moment is complete.
+    A decision is one draw of the fact network: the next code of a moment, or that the moment is complete. Decisions
+    and values are filled up with rows whose target is PADDING.
     """
 
     code: Tensor
@@ -36,6 +41,7 @@ class Batch:
     chart: Tensor  # (M, CHART_WIDTH K), as of each moment's end
     previous: Tensor  # (M,) moment whose state predicts this one; M means the learned start state
     static: Tensor  # (M,) bool
+    first_row: Tensor  # (M,) row of the running sum before each moment's first fact
     decision_row: Tensor  # (D,) row of the running sum over facts
     decision_moment: Tensor  # (D,)
     decision_prior: Tensor  # (D,) code drawn just before in this moment; vocabulary size: none
@@ -138,15 +144,16 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
         chart=seen.chart(),
         previous=t(previous),
         static=t(static),
-        decision_row=t(decisions.row),
-        decision_moment=t(decisions.moment),
-        decision_prior=t(decisions.prior),
-        decision_target=t(decisions.target),
+        first_row=t(records.fact_start[:-1]),
+        decision_row=t(padded(decisions.row, 0)),
+        decision_moment=t(padded(decisions.moment, 0)),
+        decision_prior=t(padded(decisions.prior, vocabulary.size)),
+        decision_target=t(padded(decisions.target, PADDING)),
         barred=t(barred),
-        valued=t(decisions.valued),
-        value_target=t(records.bin[facts_valued]),
-        value_last=t(before[facts_valued]),
-        value_before=t(_ranks_before(records, facts_valued)),
+        valued=t(padded(decisions.valued, 0)),
+        value_target=t(padded(records.bin[facts_valued], PADDING)),
+        value_last=t(padded(before[facts_valued], 0)),
+        value_before=t(padded(_ranks_before(records, facts_valued), 0)),
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
@@ -154,6 +161,12 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
         gru_order=t(order),
         gru_sizes=t(gru_sizes),
     )
+
+
+def padded(values: np.ndarray, filling: int) -> np.ndarray:
+    """Fill up the rows to the next multiple of ROWS."""
+    room = [(0, -len(values) % ROWS)] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, room, constant_values=filling)
 
 
 def _ranks_before(records: Records, facts: IntArray) -> FloatArray:

@@ -22,7 +22,7 @@ from salus.errors import WorkerLost
 from salus.trajectory.batches import make_batch
 from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records
-from salus.trajectory.network import Network, precision
+from salus.trajectory.network import Network
 from salus.trajectory.vocabulary import Vocabulary
 
 SHARES = 2
@@ -105,8 +105,7 @@ def _share_gradient(
     network.train()
     network.zero_grad(set_to_none=True)
     batch = make_batch(records.of(share.patients), vocabulary)
-    with precision():
-        parts = network(batch)
+    parts = network(batch)
     loss: Tensor = parts["code"] + parts["value"] + parts["wait"] + share.emphasis * parts["seldom"]
     loss.backward()  # type: ignore[no-untyped-call]
     place = 0

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from salus.trajectory.batches import CHART_WIDTH, TIME_WIDTH, Batch
+from salus.trajectory.batches import CHART_WIDTH, PADDING, TIME_WIDTH, Batch
 from salus.trajectory.vocabulary import Vocabulary
 
 WAVES = 6
@@ -35,7 +35,8 @@ class Size:
 def precision() -> AbstractContextManager[object]:
     """Matrix products in bfloat16 where the processor multiplies matrices in it (AMX); elsewhere in float32.
 
-    Measured on training: a fifth more facts per processor second. Sums, norms and losses stay in float32.
+    Only for the fact network, whose rows are padded to few sizes: the library compiles a kernel for every new shape,
+    which costs more than it saves where each batch has another one. Sums, norms and losses stay in float32.
     """
     if torch.cpu.get_capabilities().get("amx_bf16", False):
         return torch.autocast("cpu", dtype=torch.bfloat16)
@@ -168,27 +169,22 @@ class Network(nn.Module):
         states = self.states(batch, facts)
         running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
         context = self.moment_context(states[batch.previous], batch.moment_time)
-        first = batch.decision_row[
-            torch.cat([torch.ones(1, dtype=torch.bool), batch.decision_moment.diff() > 0])
-        ]
-        drawn = running[batch.decision_row] - running[first[batch.decision_moment]]
-        x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
+        drawn = running[batch.decision_row] - running[batch.first_row[batch.decision_moment]]
         static, barred = batch.static[batch.decision_moment], batch.barred[batch.decision_moment]
-        logits = self.code_logits(x, batch.decision_prior, static, barred)
-        possible = logits.gather(1, batch.decision_target[:, None])[:, 0] > NEVER / 2
-        codes = F.cross_entropy(logits[possible], batch.decision_target[possible], reduction="sum")
-        code = batch.decision_target[batch.valued]
-        values = F.cross_entropy(
-            self.value_logits(x[batch.valued], code, batch.value_last, batch.value_before),
-            batch.value_target,
-            reduction="sum",
-        )
+        with precision():
+            x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
+            logits = self.code_logits(x, batch.decision_prior, static, barred)
+            code = batch.decision_target[batch.valued]
+            values = self.value_logits(x[batch.valued], code, batch.value_last, batch.value_before)
+        logits, values, target = logits.float(), values.float(), batch.decision_target
+        real = target != PADDING
+        possible = logits.gather(1, target.clamp(min=0)[:, None])[:, 0] > NEVER / 2
         return {
-            "code": codes,
-            "value": values,
+            "code": F.cross_entropy(logits[real & possible], target[real & possible], reduction="sum"),
+            "value": F.cross_entropy(values, batch.value_target, reduction="sum", ignore_index=PADDING),
             "wait": self.wait_loss(states[batch.wait_from], batch),
-            "seldom": self.seldom_loss(logits, batch, possible),
-            "impossible": (~possible).sum(),
+            "seldom": self.seldom_loss(logits, batch, real & possible),
+            "impossible": (real & ~possible).sum(),
         }
 
     def seldom_loss(self, logits: Tensor, batch: Batch, possible: Tensor) -> Tensor:

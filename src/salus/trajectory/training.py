@@ -19,7 +19,7 @@ from salus.trajectory.bins import IntArray
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
-from salus.trajectory.network import Network, Size, precision
+from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
@@ -262,8 +262,7 @@ def likelihood(
     totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0, "impossible": 0.0}
     with torch.no_grad():
         for group in groups_of(records, batch_facts, seed=None):
-            with precision():
-                parts = network(make_batch(records.of(group), vocabulary))
+            parts = network(make_batch(records.of(group), vocabulary))
             for name, value in parts.items():
                 totals[name] += float(value)
     return {name: value / max(records.facts, 1) for name, value in totals.items()}
