@@ -289,6 +289,12 @@ class FolderTaken(OutletError):
     code = "SAL-153"
 
 
+class OtherSource(OutletError):
+    """A timeline is to be written in the form of a source it does not come from."""
+
+    code = "SAL-154"
+
+
 class TaskFileError(TaskError):
     """A task.yaml is missing or is not YAML."""
 

@@ -22,6 +22,7 @@ from salus.errors import (
     SourceKeyError,
     SourceValueError,
     TimelineNotWritten,
+    UnitUnknown,
 )
 from salus.progress import QUIET
 from salus.timeline.store import read_rejected, read_timeline
@@ -261,6 +262,7 @@ def test_a_source_that_is_not_there(tmp_path):
         ("anchor: COHORT//ENTRY", "anchor: COHORT//ENTY", SourceValueError, "did you mean 'COHORT//ENTRY'"),
         ("train: 0.5", "train: 0.9", SourceValueError, "sum to 1"),
         ("unit: kg}", "unit: kg, low: 3}", SourceValueError, "has no source"),
+        ("unit: kg}", "unit: KGG}", UnitUnknown, "no unit 'KGG'"),
         ("zero: 2000-01-01T00:00:00, ", "", SourceValueError, "no time zero"),
         ("files: [labs.csv]", "files: []", SourceValueError, "names no file"),
         ("role: anchor", "role: anker", SourceValueError, "did you mean 'anchor'"),

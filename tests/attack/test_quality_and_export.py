@@ -10,6 +10,7 @@ import pytest
 from salus.errors import (
     FolderTaken,
     NothingToExport,
+    OtherSource,
     SalusError,
     SourceFileError,
     TimelineBroken,
@@ -97,6 +98,17 @@ def test_a_folder_with_other_things_is_not_overwritten(tiny: Path, tmp_path: Pat
     with pytest.raises(TimelineNotWritten):
         export(tiny, tmp_path / "out", like=tmp_path / "source.yaml")
     assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_timeline_is_not_written_in_the_form_of_another_source(tiny: Path, tmp_path: Path):
+    """The tiny source counts from ENTRY; a source that counts from elsewhere would lose nearly everything."""
+    like = tmp_path / "other.yaml"
+    anchor = read_settings(tiny).anchor
+    assert anchor
+    like.write_text(YAML.replace(anchor, "ELSEWHERE//ENTRY"), encoding="utf-8")
+    with pytest.raises(OtherSource, match="ELSEWHERE//ENTRY"):
+        export(tiny, tmp_path / "csv", like=like)
+    assert not (tmp_path / "csv").exists()
 
 
 def test_the_timeline_is_not_its_own_output(tiny: Path, tmp_path: Path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from salus.cli import main
-from tests.tiny_source import write_tiny
+from tests.tiny_source import LABS, write_tiny
 
 
 def run(capsys, *words):
@@ -20,6 +20,13 @@ def test_ingest_prints_its_books(tmp_path, capsys):
     code, out, _ = run(capsys, "ingest", write_tiny(tmp_path), "--to", tmp_path / "timeline")
     assert code == 0
     assert "rows read" in out and "patients:" in out
+
+
+def test_a_table_without_rows_is_told(tmp_path, capsys):
+    source = write_tiny(tmp_path, labs=LABS.splitlines()[0] + "\n")
+    code, out, _ = run(capsys, "ingest", source, "--to", tmp_path / "timeline")
+    assert code == 0
+    assert "! labs: a header and no rows" in out
 
 
 def test_ingest_prints_json(tmp_path, capsys):

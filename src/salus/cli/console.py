@@ -21,7 +21,16 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from salus.errors import DiskFull, FileTrouble, OutOfMemory, SalusError, Unexpected, UsageProblem, nearest
+from salus.errors import (
+    DiskFull,
+    FileTrouble,
+    OutOfMemory,
+    SalusError,
+    SettingsRefused,
+    Unexpected,
+    UsageProblem,
+    nearest,
+)
 from salus.progress import Progress, Step
 
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
@@ -40,7 +49,7 @@ def guard(call: Callable[[], int]) -> int:
     """
     try:
         return call()
-    except UsageProblem as problem:
+    except (UsageProblem, SettingsRefused) as problem:
         return _complain(problem, 2)
     except SalusError as problem:
         return _complain(problem, 1)

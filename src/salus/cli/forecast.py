@@ -18,7 +18,7 @@ def forecast(
     task: Annotated[Path, typer.Option(help="The task file: which outcomes, from which moment.")],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     samples: Annotated[int, typer.Option(help="Futures to draw for each patient.")] = 64,
-    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     split: Annotated[
         str, typer.Option(help="Patients to forecast for: train, tuning, held_out or all.")
     ] = "held_out",

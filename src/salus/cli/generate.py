@@ -15,7 +15,7 @@ def generate(
     model: Annotated[Path, typer.Argument(help="The model's folder.", metavar="MODEL")],
     to: Annotated[Path, typer.Option(help="Where to write the synthetic timeline.")],
     patients: Annotated[int, typer.Option(help="How many patients to draw.")] = 1_000,
-    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Draw synthetic patients from a model."""

@@ -35,6 +35,7 @@ def _lines(books: Books, to: Path) -> list[str]:
     ]
     rows.append(["all", f"{books.read:,}", f"{books.kept:,}", f"{books.rejected:,}", f"{books.events:,}"])
     lines = console.table(["table", "rows read", "kept", "rejected", "events"], rows)
+    lines += [f"! {table.name}: a header and no rows" for table in books.tables if not table.read]
     lines += [f"rejected: {count:,} rows: {reason}" for reason, count in books.reasons.items()]
     people = ", ".join(f"{count:,} {split}" for split, count in books.patients.items())
     return [*lines, f"patients: {people}", f"timeline: {to}"]

@@ -15,7 +15,7 @@ def train(
     folder: Annotated[Path, typer.Argument(help="The timeline's folder.", metavar="DIR")],
     to: Annotated[Path, typer.Option(help="Where to write the model's folder.")],
     minutes: Annotated[float, typer.Option(help="Stop after so many minutes at the latest.")] = 5.5,
-    seed: Annotated[int, typer.Option(help="Seed of every random step.")] = 20260101,
+    seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from salus.errors import nearest
+from salus.errors import UnitUnknown, nearest
 from salus.formats.csv_source import (
     CodeEntry,
     Column,
@@ -25,6 +25,7 @@ from salus.formats.csv_source import (
     Written,
 )
 from salus.formats.strict_yaml import Section, read_section
+from salus.units import read_unit
 
 UNITS = ("day", "hour", "minute", "second")
 CLOCK = "hh:mm"
@@ -246,12 +247,23 @@ def _not_recorded(section: Section) -> NotRecorded:
     return NotRecorded(cells=section.words("missing"), below=section.number("missing_below"))
 
 
+def _unit(code: str, section: Section) -> str:
+    """The code's unit in UCUM; none where it has none."""
+    written = section.text("unit", "")
+    if not written:
+        return ""
+    try:
+        return read_unit(written)
+    except UnitUnknown as error:
+        raise UnitUnknown(f"{error.what} for '{code}'", where=str(section.file), fix=error.fix) from error
+
+
 def _code(name: str, section: Section) -> CodeEntry:
     decimals = section.number("decimals")
     entry = CodeEntry(
         code=name,
         description=section.text("description"),
-        unit=section.text("unit", ""),
+        unit=_unit(name, section),
         low=section.number("low"),
         high=section.number("high"),
         range_source=section.text("range_source", ""),

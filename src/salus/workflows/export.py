@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from salus.errors import FolderTaken, NothingToExport
+from salus.errors import FolderTaken, NothingToExport, OtherSource
 from salus.formats.read_source import read_source
 from salus.outlet.csv_files import write_csv_file
 from salus.outlet.csv_tables import Export, export_tables
@@ -46,6 +46,12 @@ def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) 
     if events.is_empty():
         raise NothingToExport(
             "the timeline has no events", where=str(timeline), fix="ingest or generate one first"
+        )
+    if settings.anchor and source.anchor and settings.anchor != source.anchor:
+        raise OtherSource(
+            f"the timeline counts from {settings.anchor}, the source from {source.anchor}",
+            where=str(like),
+            fix="give the source.yaml that the timeline, or its model's training data, was ingested with",
         )
     with progress.step("Writing the source's files", total=len(source.tables) + 1, unit="parts") as step:
         made = export_tables(events, source)
