@@ -170,6 +170,20 @@ def test_a_static_fact_that_every_patient_has_cannot_be_passed_over():
     assert [VOCABULARY.entries[number].code for number in possible] == ["SALUS//AGE"]
 
 
+def test_a_group_of_which_every_patient_has_one_cannot_be_passed_over():
+    """In the ward all are SEX//F or SEX//M: after the start only these two may come, and after one of them the end."""
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    nothing = torch.zeros(1, VOCABULARY.size, dtype=torch.bool)
+    index = VOCABULARY.index() | {"end": VOCABULARY.size}
+    found = {}
+    for prior in ("SALUS//START", "SEX//F"):
+        logits = network.code_logits(
+            torch.zeros(1, 16), torch.tensor([index[prior]]), torch.tensor([True]), nothing
+        )
+        found[prior] = {name for name, place in index.items() if logits[0, place] > NEVER / 2}
+    assert found == {"SALUS//START": {"SEX//F", "SEX//M"}, "SEX//F": {"end"}}
+
+
 def test_a_simulated_patient_is_seen_by_the_network_as_a_recorded_one():
     """Histories read at once and the same facts entered moment by moment give the same chart and state."""
     torch.manual_seed(4)

@@ -223,7 +223,8 @@ def _order_rules(vocabulary: Vocabulary) -> Tensor:
     """0 or NEVER for each next code (or the end), given the code just before: shape (dated or static, prior, next).
 
     Drawing goes one way and groups lie together, so what the code just before rules out stays ruled out. Static codes
-    come in the static moment only, where one that every patient has cannot be passed over.
+    come in the static moment only, where one that every patient has, or a group of which each has one, cannot be
+    passed over.
     """
     codes, entries = vocabulary.size, vocabulary.entries
     static = torch.tensor([entry.static for entry in entries] + [False])
@@ -239,6 +240,9 @@ def _order_rules(vocabulary: Vocabulary) -> Tensor:
     for required in [number for number, entry in enumerate(entries) if entry.static and entry.always]:
         ruled_out[1, :required, required + 1 :] = True
         ruled_out[1, codes, required + 1 :] = True
+    for first, last in vocabulary.required_groups():
+        ruled_out[1, :first, last + 1 :] = True
+        ruled_out[1, codes, last + 1 :] = True
     return torch.where(ruled_out, NEVER, 0.0)
 
 

@@ -41,8 +41,9 @@ class CodeEntry:
 
     ``once``: no training patient has it twice. ``seldom``: those who have it have it about once (a first diagnosis, a
     death). ``always``: every patient has it. ``group_of_one``: static, and nobody has two of its group (SEX//F,
-    SEX//M). ``earliest``, ``latest``: grains from the anchor between which training records have it. ``repeats``: it
-    may come twice in one moment. ``absent``: its last bin means that no value was recorded.
+    SEX//M); ``group_of_all``: and everybody has one. ``earliest``, ``latest``: grains from the anchor between which
+    training records have it. ``repeats``: it may come twice in one moment. ``absent``: its last bin means that no
+    value was recorded.
     """
 
     code: str
@@ -53,6 +54,7 @@ class CodeEntry:
     latest: int = FOREVER
     always: bool = False
     group_of_one: bool = False
+    group_of_all: bool = False
     repeats: bool = False
     death: bool = False
     absent: bool = False
@@ -117,6 +119,14 @@ class Vocabulary:
         same = np.asarray([[bool(a) and a == b for b in groups] for a in groups])
         np.fill_diagonal(same, False)
         return same
+
+    def required_groups(self) -> list[tuple[int, int]]:
+        """First and last position of each group of static codes of which every patient has exactly one."""
+        places: dict[str, list[int]] = {}
+        for number, entry in enumerate(self.entries):
+            if entry.group_of_all:
+                places.setdefault(entry.code.rpartition("//")[0], []).append(number)
+        return [(min(numbers), max(numbers)) for numbers in places.values()]
 
     def index(self) -> dict[str, int]:
         """Give each code's position in drawing order."""
@@ -189,10 +199,11 @@ def fit_vocabulary(
     patients have is withheld, and no value is drawn beyond what that many patients reach.
     """
     limits = limits or Limits()
-    alone, everyone = _groups_of_one(facts), facts["subject_id"].n_unique()
     summary = _summarise(facts, least_patients=limits.least_patients)
     kept = summary.filter(pl.col("patients") >= limits.least_patients)
     withheld = summary.filter(pl.col("patients") < limits.least_patients)
+    alone = _groups_of_one(facts.filter(pl.col("code").is_in(kept["code"].implode())))
+    everyone = facts["subject_id"].n_unique()
     about = {row["code"]: row for row in codes.iter_rows(named=True)}
     order = _drawing_order(kept, [code for code, row in about.items() if row["role"] == "death"])
     values = facts.drop_nulls("numeric_value").partition_by("code", as_dict=True)
@@ -201,7 +212,8 @@ def fit_vocabulary(
         table = _value_bins(values.get((row["code"],)), limits)
         tables.append(table)
         known = about.get(row["code"], {}) | {"anchored": clock.anchor is not None, "everyone": everyone}
-        known["group_of_one"] = row["code"].rpartition("//")[0] in alone
+        group = row["code"].rpartition("//")[0]
+        known |= {"group_of_one": group in alone, "group_of_all": alone.get(group, 0) == everyone}
         entries.append(_entry(row, table, known))
     lows, inner = _stack(tables)
     return Vocabulary(
@@ -246,6 +258,7 @@ def _entry(row: dict[str, Any], table: ValueBins | None, known: dict[str, Any]) 
         latest=_outward(row["latest"], row["late"]) if known["anchored"] and not row["static"] else FOREVER,
         always=row["patients"] == known["everyone"],
         group_of_one=row["static"] and known["group_of_one"],
+        group_of_all=row["static"] and known["group_of_all"],
         repeats=row["repeats"],
         death=known.get("role") == "death",
         absent=absent,
@@ -281,13 +294,20 @@ def _stack(tables: list[ValueBins | None]) -> tuple[FloatArray, FloatArray]:
     return lows, inner
 
 
-def _groups_of_one(facts: pl.DataFrame) -> set[str]:
-    """Groups of static codes (what stands before the last //) of which every patient has one at most."""
+def _groups_of_one(facts: pl.DataFrame) -> dict[str, int]:
+    """Groups of static codes (what stands before the last //) of which nobody has two: how many patients have one."""
     grouped = facts.filter("static", pl.col("code").str.contains("//")).with_columns(
         group=pl.col("code").str.replace("//[^/]*$", "")
     )
-    most = grouped.group_by("group", "subject_id").len().group_by("group").agg(pl.col("len").max())
-    return set(most.filter(pl.col("len") == 1)["group"].to_list()) - {START.rpartition("//")[0]}
+    counted = (
+        grouped.group_by("group", "subject_id")
+        .len()
+        .group_by("group")
+        .agg(pl.len().alias("patients"), pl.col("len").max())
+    )
+    alone = dict(counted.filter(pl.col("len") == 1).select("group", "patients").iter_rows())
+    alone.pop(START.rpartition("//")[0], None)
+    return alone
 
 
 def _drawing_order(summary: pl.DataFrame, death: list[str]) -> pl.DataFrame:
