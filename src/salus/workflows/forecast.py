@@ -68,13 +68,14 @@ def forecast(
             fix="give 1 or more, such as 64",
         )
     loaded, task = load_model(model), read_task(settings.task)
-    check_codes(task, read_codes(timeline)["code"].to_list(), where=str(settings.task))
+    codes = read_codes(timeline)
+    check_codes(task, codes["code"].to_list(), where=str(settings.task))
     began, spent = time.monotonic(), cpu_seconds()
     with progress.step("Reading histories"):
         events = read_timeline(timeline, settings.split)
         moments = _moments(events, task, settings)
         records = read_histories(
-            known_at_index(events, moments), read_codes(timeline), read_settings(timeline), loaded.vocabulary
+            known_at_index(events, moments), codes, read_settings(timeline), loaded.vocabulary
         )
         moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
         index = _grains(moments["prediction_time"], loaded.vocabulary.clock)
