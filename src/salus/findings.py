@@ -1,14 +1,83 @@
-"""A finding is one measured fact: what, on whom, how much, how sure, by which method, from which data."""
+"""A finding is one measured fact: what, on whom, how much, how sure, by which method, from which data.
+
+A bundle is a folder of findings with the tables behind them; ``bundle.json`` holds the SHA-256 of every file and of
+them all, so that a changed file is noticed and a bundle has a name of its own: its digest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 
-from salus.errors import FindingsFileError, nearest
+import polars as pl
+
+from salus.errors import BundleBroken, FindingsFileError, nearest
+
+FINDINGS_FILE, MANIFEST, FORM = "findings.json", "bundle.json", 1
+
+
+class Grade(StrEnum):
+    """How a finding came about, best first."""
+
+    A = "A"  # computed here, can be computed again
+    B = "B"  # computed elsewhere, signed
+    C = "C"  # attested by a person
+    D = "D"  # claimed by a vendor
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a metric says, and where better lies: "up", "down", or the value that is ideal."""
+
+    meaning: str
+    better: str | float
+
+
+METRICS: Mapping[str, Metric] = {
+    "fidelity.overall": Metric("closeness to real patients, all parts", "up"),
+    "fidelity.marginals": Metric("closeness of how often each code occurs and of its values", "up"),
+    "fidelity.marginals_share": Metric("closeness of the share of patients with each code", "up"),
+    "fidelity.marginals_rows": Metric("closeness of rows a patient of each code", "up"),
+    "fidelity.marginals_values": Metric("closeness of the values of each code", "up"),
+    "fidelity.periods": Metric("closeness of rates in each period of follow-up", "up"),
+    "fidelity.periods_rates": Metric("closeness of rates in each period of follow-up", "up"),
+    "fidelity.dependence": Metric("closeness of what belongs together", "up"),
+    "fidelity.dependence_codes": Metric("closeness of correlations between codes", "up"),
+    "fidelity.dependence_values": Metric("closeness of correlations between values", "up"),
+    "fidelity.dependence_successive": Metric("closeness of correlations of one value with the next", "up"),
+    "fidelity.counts": Metric("closeness of how much a patient has", "up"),
+    "fidelity.counts_moments": Metric("closeness of the number of moments a patient", "up"),
+    "fidelity.counts_facts": Metric("closeness of the number of rows a patient", "up"),
+    "fidelity.missingness": Metric("closeness of what is recorded when", "up"),
+    "fidelity.missingness_moments": Metric("closeness of the share of moments with each code", "up"),
+    "fidelity.missingness_waits": Metric("closeness of the hours between moments", "up"),
+    "fidelity.code_share": Metric("share of patients with a code", "up"),
+    "fidelity.code_rows": Metric("rows a patient of a code", "up"),
+    "fidelity.code_values_alike": Metric("closeness of a code's values", "up"),
+    "utility.real_auroc": Metric("AUROC of an outcome model learnt from real patients", "up"),
+    "utility.synthetic_auroc": Metric("AUROC of an outcome model learnt from synthetic patients", "up"),
+    "utility.auroc_ratio": Metric("AUROC learnt from synthetic over AUROC learnt from real patients", "up"),
+    "privacy.membership_auc": Metric("how well the best attack tells who was trained on (0.5: not)", "down"),
+    "privacy.likelihood_auc": Metric("membership attack by the likelihood of the record", "down"),
+    "privacy.density_auc": Metric("membership attack by the density of synthetic patients", "down"),
+    "privacy.nearest_auc": Metric("membership attack by the nearest synthetic patient; sees little", "down"),
+    "forecast.auroc": Metric("share of pairs that the forecast tells apart", "up"),
+    "forecast.auprc": Metric("average precision of the forecast", "up"),
+    "forecast.brier": Metric("mean squared error of the risk", "down"),
+    "forecast.slope": Metric("calibration slope", 1.0),
+    "forecast.intercept": Metric("calibration intercept", 0.0),
+    "forecast.baseline_auroc": Metric("AUROC of the simple model", "up"),
+    "forecast.auroc_difference": Metric("AUROC of the forecast minus that of the simple model", "up"),
+    "forecast.net_benefit": Metric("net benefit of acting on the risk", "up"),
+    "forecast.net_benefit_difference": Metric("net benefit above the better of acting on all or none", "up"),
+}
+"""Every metric that a finding may carry and a criterion may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +95,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One measured fact, without any threshold: judging is somebody else's work."""
+    """One measured fact, without any threshold: judging is somebody else's work.
+
+    ``created``: when it was measured, ISO 8601 with zone. ``site``: the data set's name. ``digests``: SHA-256 of what
+    was measured, by role (timeline, synthetic, model, task, forecast).
+    """
 
     metric: str
     population: str
@@ -41,12 +114,112 @@ class Finding:
     seed: int | None = None
     comparison: str = ""
     reason: str = ""
+    grade: Grade = Grade.A
+    created: str = ""
+    site: str = ""
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def interval(self) -> Interval:
         """The value with its bounds."""
         return Interval(self.value, self.lower, self.upper)
+
+    @property
+    def kind(self) -> str:
+        """What kind of evidence it is: the first word of its metric."""
+        return self.metric.split(".")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A folder of evidence as read: its findings, what they are about (digest by role), and its own digest."""
+
+    folder: Path
+    findings: tuple[Finding, ...]
+    subjects: dict[str, str]
+    created: str
+    digest: str
+
+
+def write_bundle(
+    folder: Path,
+    findings: Sequence[Finding],
+    *,
+    tables: Mapping[str, pl.DataFrame],
+    subjects: Mapping[str, str],
+    created: str,
+) -> Bundle:
+    """Write findings and ``tables`` (name without ending -> frame) into ``folder``, whole or not at all.
+
+    What an earlier bundle left there is replaced.
+    """
+    fresh = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        write_findings(fresh / FINDINGS_FILE, findings)
+        for name, frame in tables.items():
+            frame.write_parquet(fresh / f"{name}.parquet")
+        files = {path.name: file_digest(path) for path in sorted(fresh.iterdir())}
+        digest = _bundle_digest(files, subjects, created)
+        about = {
+            "form": FORM,
+            "digest": digest,
+            "created": created,
+            "subjects": dict(subjects),
+            "files": files,
+        }
+        (fresh / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return Bundle(
+        folder=folder, findings=tuple(findings), subjects=dict(subjects), created=created, digest=digest
+    )
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every file against its digest.
+
+    Raises FindingsFileError (SAL-451) where there is none, BundleBroken (SAL-453) where a file is missing, cut short
+    or changed.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise FindingsFileError(
+            f"there is no evidence in '{folder.name}': it has no {MANIFEST}",
+            where=str(folder),
+            fix="measure it with `salus appraise`, or name another folder",
+        )
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        files, subjects = dict(about["files"]), dict(about["subjects"])
+        created, digest, form = str(about["created"]), str(about["digest"]), about["form"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _bundle_broken(f"{MANIFEST} is cut short or of another form", path) from error
+    if form != FORM:
+        raise _bundle_broken(f"{MANIFEST} has form {form}; this version reads form {FORM}", path)
+    for name, wanted in files.items():
+        if not (folder / name).is_file():
+            raise _bundle_broken(f"'{name}' is missing", folder / name)
+        if file_digest(folder / name) != wanted:
+            raise _bundle_broken(f"'{name}' was changed or cut short", folder / name)
+    if digest != _bundle_digest(files, subjects, created):
+        raise _bundle_broken(f"{MANIFEST} itself was changed", path)
+    return Bundle(
+        folder=folder,
+        findings=tuple(read_findings(folder / FINDINGS_FILE)),
+        subjects=subjects,
+        created=created,
+        digest=digest,
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_findings(path: Path, findings: Iterable[Finding]) -> None:
@@ -58,7 +231,7 @@ def write_findings(path: Path, findings: Iterable[Finding]) -> None:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """Read what :func:`write_findings` wrote; a field that means nothing is refused."""
+    """Read what :func:`write_findings` wrote; a field or a metric that means nothing is refused."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -69,19 +242,30 @@ def read_findings(path: Path) -> list[Finding]:
         raise _broken("it is not JSON", path) from error
     if not isinstance(content, list):
         raise _broken("it is not a list of findings", path)
+    return [_finding(row, f"entry {number}", path) for number, row in enumerate(content)]
+
+
+def _finding(row: object, place: str, path: Path) -> Finding:
     known = [each.name for each in fields(Finding)]
-    found = []
-    for number, row in enumerate(content):
-        if not isinstance(row, dict):
-            raise _broken(f"entry {number} is not a finding", path)
-        strange = [name for name in row if name not in known]
-        if strange:
-            raise _broken(f"entry {number} has the field '{strange[0]}'{nearest(strange[0], known)}", path)
-        try:
-            found.append(Finding(**row))
-        except TypeError as error:
-            raise _broken(f"entry {number} lacks a field", path) from error
-    return found
+    if not isinstance(row, dict):
+        raise _broken(f"{place} is not a finding", path)
+    strange = [name for name in row if name not in known]
+    if strange:
+        raise _broken(f"{place} has the field '{strange[0]}'{nearest(strange[0], known)}", path)
+    if row.get("metric") not in METRICS:
+        name = str(row.get("metric"))
+        raise _broken(f"{place} has the metric '{name}'{nearest(name, METRICS)}", path)
+    if row.get("grade", "A") not in list(Grade):
+        raise _broken(f"{place} has the grade '{row['grade']}'; grades are A to D", path)
+    try:
+        return Finding(**{**row, "grade": Grade(row.get("grade", "A"))})
+    except TypeError as error:
+        raise _broken(f"{place} lacks a field", path) from error
+
+
+def _bundle_digest(files: Mapping[str, str], subjects: Mapping[str, str], created: str) -> str:
+    whole = {"form": FORM, "files": dict(files), "subjects": dict(subjects), "created": created}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _broken(why: str, path: Path) -> FindingsFileError:
@@ -89,4 +273,12 @@ def _broken(why: str, path: Path) -> FindingsFileError:
         f"'{path.name}' cannot be read: {why}",
         where=str(path),
         fix="measure again: do not edit findings by hand",
+    )
+
+
+def _bundle_broken(why: str, path: Path) -> BundleBroken:
+    return BundleBroken(
+        f"the evidence cannot be trusted: {why}",
+        where=str(path),
+        fix="measure again with `salus appraise`, or copy the whole folder again",
     )

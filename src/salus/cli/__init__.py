@@ -23,7 +23,7 @@ class Command:
     example: str
 
 
-GROUPS = ("Start here", "The road, step by step", "Ways out")
+GROUPS = ("Start here", "The road, step by step", "May we use it?")
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(
@@ -32,6 +32,13 @@ COMMANDS: dict[str, Command] = {
         "Walk the whole road on real records and show the results",
         "Start here",
         "salus demo cohort --to build/demo/cohort",
+    ),
+    "serve": Command(
+        "salus.cli.serve",
+        "serve",
+        "Open the workspace: pages about use cases, on this machine only",
+        "Start here",
+        "salus serve build/demo",
     ),
     "fetch": Command(
         "salus.cli.fetch",
@@ -79,8 +86,29 @@ COMMANDS: dict[str, Command] = {
         "salus.cli.export",
         "export",
         "Write a timeline as the CSV files a source came in",
-        "Ways out",
+        "The road, step by step",
         "salus export build/synthetic --like examples/cohort/source.yaml --to build/csv",
+    ),
+    "appraise": Command(
+        "salus.cli.appraise",
+        "appraise",
+        "Measure a use case's evidence: fidelity, utility, privacy, forecasts",
+        "May we use it?",
+        "salus appraise build/demo/cohort",
+    ),
+    "freeze": Command(
+        "salus.cli.freeze",
+        "freeze",
+        "Freeze a protocol before its evidence is measured",
+        "May we use it?",
+        "salus freeze examples/cohort",
+    ),
+    "gate": Command(
+        "salus.cli.gate",
+        "gate",
+        "Judge the evidence by the protocol: 0 PASS, 1 FAIL, 2 open, 3 error",
+        "May we use it?",
+        "salus gate build/demo/cohort",
     ),
 }
 

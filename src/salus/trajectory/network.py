@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,16 @@ def rank_basis(rank: Tensor) -> Tensor:
     return torch.cat(
         [rank[..., None] - 0.5, torch.ones_like(rank)[..., None], torch.sin(angle), torch.cos(angle)], dim=-1
     )
+
+
+class Losses(NamedTuple):
+    """Negative log-likelihoods in nats; ``impossible``: draws that no training patient could have made."""
+
+    code: Tensor  # (D,) one a decision
+    value: Tensor  # (V,) one a drawn value
+    wait: Tensor  # (W,) one an awaited end
+    seldom: Tensor  # one a question whether something that seldom happens comes now
+    impossible: Tensor  # (D,) bool
 
 
 class Network(nn.Module):
@@ -165,6 +176,17 @@ class Network(nn.Module):
         ``impossible`` counts what other patients have and no training patient had (so early, or a second time): it
         has no likelihood and is left out of the sums.
         """
+        losses = self.losses(batch)
+        return {
+            "code": losses.code.sum(),
+            "value": losses.value.sum(),
+            "wait": losses.wait.sum(),
+            "seldom": losses.seldom.sum(),
+            "impossible": losses.impossible.sum(),
+        }
+
+    def losses(self, batch: Batch) -> Losses:
+        """The same, one number a draw: which draw belongs to whom is the batch's to say."""
         facts = self.fact(batch.code, batch.rank)
         states = self.states(batch, facts)
         running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
@@ -179,13 +201,14 @@ class Network(nn.Module):
         logits, values, target = logits.float(), values.float(), batch.decision_target
         real = target != PADDING
         possible = logits.gather(1, target.clamp(min=0)[:, None])[:, 0] > NEVER / 2
-        return {
-            "code": F.cross_entropy(logits[real & possible], target[real & possible], reduction="sum"),
-            "value": F.cross_entropy(values, batch.value_target, reduction="sum", ignore_index=PADDING),
-            "wait": self.wait_loss(states[batch.wait_from], batch),
-            "seldom": self.seldom_loss(logits, batch, real & possible),
-            "impossible": (real & ~possible).sum(),
-        }
+        counted = torch.where(real & possible, target, PADDING)
+        return Losses(
+            code=F.cross_entropy(logits, counted, reduction="none", ignore_index=PADDING),
+            value=F.cross_entropy(values, batch.value_target, reduction="none", ignore_index=PADDING),
+            wait=self.wait_loss(states[batch.wait_from], batch),
+            seldom=self.seldom_loss(logits, batch, real & possible),
+            impossible=real & ~possible,
+        )
 
     def seldom_loss(self, logits: Tensor, batch: Batch, possible: Tensor) -> Tensor:
         """Loss of the coarser question: which of the things that seldom happen comes now, or none of them?
@@ -198,7 +221,7 @@ class Network(nn.Module):
         logs = F.log_softmax(logits[asked], dim=1)
         target = batch.decision_target[asked]
         other = torch.logsumexp(logs.masked_fill(self.rule_seldom, NEVER), dim=1)
-        return -torch.where(self.rule_seldom[target], logs.gather(1, target[:, None])[:, 0], other).sum()
+        return -torch.where(self.rule_seldom[target], logs.gather(1, target[:, None])[:, 0], other)
 
     def wait_loss(self, state: Tensor, batch: Batch) -> Tensor:
         """Competing waits: what happened first is an event, the other is known to lie beyond it.
@@ -216,7 +239,7 @@ class Network(nn.Module):
         loss = torch.where(
             kind == 0, seen[0] + end_later, torch.where(kind == 1, seen[1] + later[0], later[0])
         )
-        return -loss.sum()
+        return -loss
 
 
 def _order_rules(vocabulary: Vocabulary) -> Tensor:

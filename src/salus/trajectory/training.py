@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import psutil
 import torch
 
 from salus.errors import LossNotFinite
 from salus.progress import Progress, Step
-from salus.trajectory.batches import make_batch
-from salus.trajectory.bins import IntArray
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
+from salus.trajectory.likelihood import groups_of, likelihood
 from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
@@ -237,35 +235,6 @@ class _Run:
         """The live line: recent loss, best tuning loss, epochs."""
         best = "" if math.isinf(self.log.best_loss) else f", best on tuning {self.log.best_loss:.3f}"
         return f"epoch {self.log.epochs:.1f}, loss {self.recent:.3f} nats/fact{best}"
-
-
-def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArray]:
-    """Cut patients into groups of about ``facts`` facts, of like length (less recurrence), shuffled by ``seed``."""
-    sizes = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
-    moments = np.diff(records.moment_start)
-    random = None if seed is None else np.random.default_rng(seed)
-    spread = 0 if random is None else random.normal(0, 0.2, records.patients)
-    order = np.argsort(np.log(moments) + spread, kind="stable")
-    filled = np.cumsum(sizes[order])
-    cuts = np.searchsorted(filled, np.arange(facts, int(filled[-1]) if len(filled) else 0, facts))
-    groups = [group for group in np.split(order, np.unique(cuts)) if len(group)]
-    if random is not None:
-        random.shuffle(groups)
-    return groups
-
-
-def likelihood(
-    network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
-) -> dict[str, float]:
-    """Negative log-likelihood of records in nats per fact: of codes, value bins, waits; seldom is part of codes."""
-    network.eval()
-    totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0, "impossible": 0.0}
-    with torch.no_grad():
-        for group in groups_of(records, batch_facts, seed=None):
-            parts = network(make_batch(records.of(group), vocabulary))
-            for name, value in parts.items():
-                totals[name] += float(value)
-    return {name: value / max(records.facts, 1) for name, value in totals.items()}
 
 
 def _cpu_seconds() -> float:

@@ -1,0 +1,113 @@
+"""Errors of models, tasks and evidence: 3xx and 4xx."""
+
+from __future__ import annotations
+
+from salus.errors.error import SalusError
+
+
+class ModelError(SalusError):
+    """A model could not be trained, read or used."""
+
+    code = "SAL-300"
+
+
+class ModelMissing(ModelError):
+    """A folder is not a model."""
+
+    code = "SAL-301"
+
+
+class ModelBroken(ModelError):
+    """A model's file is missing, cut short or changed."""
+
+    code = "SAL-302"
+
+
+class LossNotFinite(ModelError):
+    """Training met a loss that is not a number."""
+
+    code = "SAL-303"
+
+
+class ModelOtherVersion(ModelError):
+    """A model was written in a form this version does not read."""
+
+    code = "SAL-304"
+
+
+class TooFewPatients(ModelError):
+    """There are too few patients to train on or to forecast for."""
+
+    code = "SAL-305"
+
+
+class OtherTimeline(ModelError):
+    """A timeline does not fit a model: another grain, anchor or code system."""
+
+    code = "SAL-306"
+
+
+class WorkerLost(ModelError):
+    """A training or sampling process ended early."""
+
+    code = "SAL-307"
+
+
+class SettingsRefused(ModelError):
+    """A setting of training, generation or forecasting is out of range."""
+
+    code = "SAL-308"
+
+
+class ModelNotWritten(ModelError):
+    """A model folder could not be written."""
+
+    code = "SAL-309"
+
+
+class TaskError(SalusError):
+    """A task cannot be read or has no answer on these data."""
+
+    code = "SAL-400"
+
+
+class TaskFileError(TaskError):
+    """A task.yaml is missing or is not YAML."""
+
+    code = "SAL-401"
+
+
+class TaskValueError(TaskError):
+    """A task.yaml holds a key that means nothing or says something that cannot be so."""
+
+    code = "SAL-402"
+
+
+class TaskCodeUnknown(TaskError):
+    """A task names a code that the data do not have."""
+
+    code = "SAL-403"
+
+
+class EvidenceError(SalusError):
+    """A finding cannot be computed."""
+
+    code = "SAL-450"
+
+
+class FindingsFileError(EvidenceError):
+    """A file of findings or forecasts is missing, broken or of another form."""
+
+    code = "SAL-451"
+
+
+class NothingToCompare(EvidenceError):
+    """A population that evidence needs has no patient."""
+
+    code = "SAL-452"
+
+
+class BundleBroken(EvidenceError):
+    """A file of a folder of evidence is missing, cut short or changed."""
+
+    code = "SAL-453"

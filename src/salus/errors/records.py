@@ -1,0 +1,131 @@
+"""Errors of ways in, ways out and timelines: 1xx and 2xx."""
+
+from __future__ import annotations
+
+from salus.errors.error import SalusError
+
+
+class SourceError(SalusError):
+    """A way in could not be read."""
+
+    code = "SAL-100"
+
+
+class SourceFileError(SourceError):
+    """A source.yaml is missing or is not YAML."""
+
+    code = "SAL-101"
+
+
+class SourceKeyError(SourceError):
+    """A source.yaml holds a key that means nothing."""
+
+    code = "SAL-102"
+
+
+class SourceValueError(SourceError):
+    """A source.yaml says something that cannot be so."""
+
+    code = "SAL-103"
+
+
+class InputMissing(SourceError):
+    """The folder or a file to read is not there."""
+
+    code = "SAL-104"
+
+
+class InputUnreadable(SourceError):
+    """A file is cut short, is not UTF-8 or is not a table."""
+
+    code = "SAL-105"
+
+
+class ColumnMissing(SourceError):
+    """A file lacks a column that the source.yaml names."""
+
+    code = "SAL-106"
+
+
+class InputEmpty(SourceError):
+    """There is nothing to read, or nothing of it was kept."""
+
+    code = "SAL-107"
+
+
+class BooksUnbalanced(SourceError):
+    """Rows read are not rows kept plus rows rejected."""
+
+    code = "SAL-108"
+
+
+class FetchFailed(SourceError):
+    """Example data could not be fetched."""
+
+    code = "SAL-110"
+
+
+class ChecksumWrong(SourceError):
+    """A fetched file is not what its publisher says it is."""
+
+    code = "SAL-111"
+
+
+class OutletError(SalusError):
+    """A timeline could not be written in another form."""
+
+    code = "SAL-150"
+
+
+class ExportUnbalanced(OutletError):
+    """Events are not written events plus not expressible ones."""
+
+    code = "SAL-151"
+
+
+class NothingToExport(OutletError):
+    """The timeline has no events."""
+
+    code = "SAL-152"
+
+
+class FolderTaken(OutletError):
+    """The output folder is the input folder."""
+
+    code = "SAL-153"
+
+
+class OtherSource(OutletError):
+    """A timeline is to be written in the form of a source it does not come from."""
+
+    code = "SAL-154"
+
+
+class TimelineError(SalusError):
+    """A timeline folder is missing, incomplete or not valid."""
+
+    code = "SAL-200"
+
+
+class TimelineMissing(TimelineError):
+    """A folder is not a timeline, or part of it is not there."""
+
+    code = "SAL-201"
+
+
+class TimelineBroken(TimelineError):
+    """A timeline's files contradict each other or the MEDS schema."""
+
+    code = "SAL-202"
+
+
+class TimelineNotWritten(TimelineError):
+    """A timeline could not be written; nothing half-written is left."""
+
+    code = "SAL-203"
+
+
+class UnitUnknown(TimelineError):
+    """A unit is not known, or does not convert to the one wanted."""
+
+    code = "SAL-204"
