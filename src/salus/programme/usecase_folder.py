@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-YAML_FILES = ("usecase.yaml", "source.yaml", "task.yaml", "protocol.yaml")
-
 
 @dataclass(frozen=True, slots=True)
 class UseCaseFolder:
