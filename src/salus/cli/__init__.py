@@ -14,13 +14,17 @@ from salus.errors import UnknownCommand, nearest
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Where a command lives, what it does in one line, and one line that shows its use."""
+    """Where a command lives, what it does in one line, and one line that shows its use.
+
+    ``error_code``: what its errors exit with, where 1 and 2 are answers.
+    """
 
     module: str
     function: str
     help: str
     group: str
     example: str
+    error_code: int | None = None
 
 
 GROUPS = ("Start here", "The road, step by step", "May we use it?")
@@ -109,6 +113,7 @@ COMMANDS: dict[str, Command] = {
         "Judge the evidence by the protocol: 0 PASS, 1 FAIL, 2 open, 3 error",
         "May we use it?",
         "salus gate build/demo/cohort",
+        error_code=3,
     ),
 }
 
@@ -116,7 +121,8 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 could not be done, 2 typed wrongly, 130 stopped."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(console.guard(lambda: _dispatch(given)))
+    command = COMMANDS.get(given[0]) if given else None
+    sys.exit(console.guard(lambda: _dispatch(given), error_code=command.error_code if command else None))
 
 
 def _dispatch(given: list[str]) -> int:

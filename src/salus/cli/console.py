@@ -42,34 +42,36 @@ PLAIN_SECONDS = 10.0
 """Seconds between two plain progress lines where there is no terminal."""
 
 
-def guard(call: Callable[[], int]) -> int:
+def guard(call: Callable[[], int], *, error_code: int | None = None) -> int:
     """Run ``call`` and turn whatever goes wrong into a readable message and an exit code.
 
+    ``error_code``: what every error exits with, for a command whose other codes are answers.
     The one place that may catch every exception: anywhere else that would turn a bug into a wrong number.
     """
+    failed, mistyped = (1, 2) if error_code is None else (error_code, error_code)
     try:
         return call()
     except (UsageProblem, SettingsRefused) as problem:
-        return _complain(problem, 2)
+        return _complain(problem, mistyped)
     except SalusError as problem:
-        return _complain(problem, 1)
+        return _complain(problem, failed)
     except KeyboardInterrupt:
         return _stopped()
     except BrokenPipeError:
         # The reader of our output has left (for example `salus … | head`); that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return failed
     except OSError as problem:
-        return _complain(_file_trouble(problem), 1)
+        return _complain(_file_trouble(problem), failed)
     except MemoryError:
         return _complain(
             OutOfMemory(
                 "memory ran out", where="this machine", fix="close other programs or use fewer patients"
             ),
-            1,
+            failed,
         )
     except Exception as problem:
-        return _complain(_disk_full() if _says_full(problem) else _unexpected(problem), 1)
+        return _complain(_disk_full() if _says_full(problem) else _unexpected(problem), failed)
 
 
 def run_command(

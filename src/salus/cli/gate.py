@@ -1,0 +1,104 @@
+"""``salus gate``: judge a use case's evidence by its protocol."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from salus.cli import console
+from salus.programme.gate import WORST_FIRST, Judged, Judgement, Verdict
+from salus.programme.protocol import Bound
+from salus.programme.usecase_folder import UseCaseFolder
+from salus.workflows.gate import judge_usecase, usecase_protocol
+
+WIDTH = 80
+SHORT = 12
+EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_ESTIMABLE: 2}
+
+
+def gate(
+    folder: Annotated[Path, typer.Argument(help="The use case's folder.", metavar="USECASE_DIR")],
+    evidence: Annotated[
+        Path | None, typer.Option(help="Another folder of evidence than the use case's own.")
+    ] = None,
+    as_json: console.JSON_OPTION = False,
+) -> None:
+    """Judge the evidence by the protocol: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE or NOT_ESTIMABLE, 3 error."""
+    where = UseCaseFolder(folder)
+    judgement = judge_usecase(where, now=datetime.now(UTC), evidence=evidence)
+    lines = [] if as_json else list(_lines(where, judgement))
+    console.result(judgement.as_json(), as_json, lines)
+    raise typer.Exit(EXIT_CODES[judgement.verdict])
+
+
+def _lines(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
+    """The judgement for a person, worst first, inside 80 columns."""
+    for verdict in (*WORST_FIRST, Verdict.PASS):
+        these = [judged for judged in judgement.criteria if judged.verdict is verdict]
+        if these:
+            yield f"{verdict}: {len(these)} of {len(judgement.criteria)} criteria"
+            yield _columns("  criterion", "value [bounds]", "asked")
+            for judged in these:
+                yield from _row(judged)
+            yield ""
+    needed = [judged for judged in judgement.criteria if judged.further_events is not None]
+    if needed:
+        yield "Needed next, if the values stay where they are"
+        yield from (f"  {judged.criterion.id}: {_further(judged)}" for judged in needed)
+        yield ""
+    yield from _about(folder, judgement)
+
+
+def _about(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
+    protocol = usecase_protocol(folder)
+    if protocol.not_judged:
+        yield "Not judged here"
+        for what in protocol.not_judged:
+            yield from _wrapped(f"- {what}", indent=2)
+        yield ""
+    frozen = f"frozen {protocol.frozen_at.date()}" if protocol.frozen_at else "not frozen"
+    yield f"protocol  version {judgement.version}, {frozen}, digest {judgement.protocol_digest[:SHORT]}"
+    bundle = judgement.bundle_digest
+    yield f"evidence  {f'digest {bundle[:SHORT]}' if bundle else 'none yet: measure it with `salus appraise`'}"
+    if judgement.exploratory:
+        yield from _wrapped(f"EXPLORATORY, so it can open nothing: {judgement.exploratory}")
+    yield ""
+    yield from _wrapped(f"{judgement.verdict}  {judgement.gate}: {judgement.reason}")
+
+
+def _row(judged: Judged) -> Iterator[str]:
+    asked, found = judged.criterion, judged.finding
+    side = "" if asked.bound is Bound.BOTH else f"{asked.bound} "
+    value = "-"
+    if found is not None and found.value is not None:
+        figures = [asked.threshold.figure(each) for each in (found.lower, found.upper) if each is not None]
+        value = asked.threshold.figure(found.value) + (f" [{', '.join(figures)}]" if figures else "")
+    row = _columns(f"  {asked.id}", value, f"{side}{asked.threshold.text}")
+    if len(row) > WIDTH:
+        yield f"  {asked.id}"
+        row = _columns("", value, f"{side}{asked.threshold.text}")
+    yield row
+    if judged.verdict is not Verdict.PASS:
+        yield from _wrapped(judged.reason, indent=6)
+
+
+def _columns(name: str, value: str, asked: str) -> str:
+    return f"{name:<37} {value:<23} {asked}"
+
+
+def _further(judged: Judged) -> str:
+    found, events = judged.finding, judged.further_events or 0
+    said = f"{events:,} further events"
+    if found is None or not found.events:
+        return said
+    return f"{said}, about {events * found.patients / found.events:,.0f} patients at this rate"
+
+
+def _wrapped(text: str, *, indent: int = 0) -> list[str]:
+    space = " " * indent
+    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space)
