@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 import yaml
@@ -127,19 +127,30 @@ class Section:
                 )
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML itself lets the last of two equal keys win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """Refuse a key that stands twice in one mapping; `<<` may still be overridden."""
+        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in {key for key in written if written.count(key) > 1}:
+            raise yaml.MarkedYAMLError(problem=f"holds the key '{key}' twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_section(path: Path) -> Section:
     """Read a YAML file whose top is a mapping."""
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.load(path.read_bytes(), Loader=_EachKeyOnce)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise SourceFileError(
             f"there is no file '{path.name}'", where=str(path), fix="check the path"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or ""
         line = f", line {mark.line + 1}" if mark else ""
         raise SourceFileError(
-            f"'{path.name}' is not valid YAML",
+            f"'{path.name}' {problem if 'twice' in problem else 'is not valid YAML'}",
             where=f"{path}{line}",
             fix="mend the YAML; quote texts that hold ': ' or '#'",
         ) from error
