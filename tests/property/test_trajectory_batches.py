@@ -144,7 +144,7 @@ def _wait_loss(network: Network, state: torch.Tensor, *, grains: int, kind: int)
     )
     batch = make_batch(record, VOCABULARY)
     assert batch.wait_kind.tolist() == [kind]
-    return float(network.wait_loss(state, batch))
+    return float(network.wait_loss(state, batch).sum().detach())
 
 
 def test_nothing_that_cannot_occur_gets_probability():

@@ -37,6 +37,7 @@ class TrainSettings:
     minutes: float = 5.5
     width: int = 160
     dropout: float = 0.1
+    wait_dropout: float = 0.5
     share_facts: int = 5_000
     most_epochs: int = 30
     rate: float = 3e-3
@@ -82,7 +83,8 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     vocabulary = lessons.vocabulary
-    network = Network(vocabulary, Size(width=settings.width, dropout=settings.dropout))
+    size = Size(width=settings.width, dropout=settings.dropout, wait_dropout=settings.wait_dropout)
+    network = Network(vocabulary, size)
     optimiser = torch.optim.AdamW(
         network.parameters(),
         lr=settings.rate,

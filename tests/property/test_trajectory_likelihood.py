@@ -1,0 +1,46 @@
+"""Each patient's likelihood, measured among others, is what the patient has alone; together they are the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from salus.trajectory.batches import make_batch
+from salus.trajectory.likelihood import PARTS, likelihood, patient_likelihood
+from salus.trajectory.network import Network, Size
+from salus.trajectory.reading import prepare
+from tests.small_ward import CODES, SETTINGS, ward
+
+LESSONS = prepare(ward(60), CODES, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(3)
+    return Network(LESSONS.vocabulary, Size(width=16)).eval()
+
+
+def test_a_patient_among_others_has_the_likelihood_of_the_patient_alone(network):
+    together = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary, batch_facts=60)
+    for number in range(0, LESSONS.train.patients, 7):
+        with torch.no_grad():
+            alone = network(make_batch(LESSONS.train.of(np.array([number])), LESSONS.vocabulary))
+        for part in PARTS:
+            assert getattr(together, part)[number] == pytest.approx(float(alone[part]), rel=0.02, abs=0.02)
+
+
+def test_the_patients_together_are_the_whole(network):
+    each = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary)
+    whole = likelihood(network, LESSONS.train, LESSONS.vocabulary)
+    assert each.facts.sum() == LESSONS.train.facts
+    for part in PARTS:
+        assert getattr(each, part).sum() / LESSONS.train.facts == pytest.approx(whole[part], rel=1e-3)
+
+
+def test_the_order_of_patients_changes_nothing_but_the_order(network):
+    turned = np.arange(LESSONS.train.patients)[::-1]
+    straight = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary)
+    back = patient_likelihood(network, LESSONS.train.of(turned), LESSONS.vocabulary)
+    assert back.code[::-1] == pytest.approx(straight.code, rel=0.02, abs=0.02)
+    assert (back.facts[::-1] == straight.facts).all()
