@@ -49,7 +49,8 @@ def _lines(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
     needed = [judged for judged in judgement.criteria if judged.further_events is not None]
     if needed:
         yield "Needed next, if the values stay where they are"
-        yield from (f"  {judged.criterion.id}: {_further(judged)}" for judged in needed)
+        for judged in needed:
+            yield from _wrapped(f"{judged.criterion.id}: {_further(judged)}", indent=2)
         yield ""
     yield from _about(folder, judgement)
 
@@ -101,4 +102,4 @@ def _further(judged: Judged) -> str:
 
 def _wrapped(text: str, *, indent: int = 0) -> list[str]:
     space = " " * indent
-    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space)
+    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)

@@ -187,7 +187,7 @@ def _unusable(criterion: Criterion, finding: Finding, now: datetime) -> str:
         if (finding.lower or 0.0) > (finding.upper or 0.0):
             return "its lower bound lies above its upper bound"
         if not math.isclose(finding.level, criterion.level, abs_tol=1e-9):
-            return f"its bounds are {finding.level:.3%} bounds; {criterion.level:.3%} are asked"
+            return f"its bounds are of level {finding.level:g}; {criterion.level:g} is asked"
     return _out_of_date(criterion, finding, now)
 
 
@@ -296,7 +296,7 @@ def _still_needed(short: str, finding: Finding, asked: Threshold, bounds: tuple[
     what = "events" if finding.events else "patients"
     if needed > BEYOND_REACH:
         return Verdict.INCONCLUSIVE, f"{short}: the value lies on the threshold", None
-    further = math.ceil(needed) - counted
+    further = max(math.ceil(needed) - counted, 1)
     said = f"{short}: about {further:,} further {what} would do, if the value stays"
     return Verdict.INCONCLUSIVE, said, further if finding.events else None
 

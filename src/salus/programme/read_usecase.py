@@ -115,5 +115,6 @@ def _sentence(content: Section, key: str) -> str:
 def _some(content: Section, key: str) -> tuple[str, ...]:
     words = content.words(key)
     if not words:
-        raise content.wrong(f"'{key}' is empty", f"write '{key}: [..., ...]'")
+        state = "is empty" if key in content.keys else "is missing"
+        raise content.wrong(f"'{key}' {state}", f"write '{key}: [..., ...]'")
     return words
