@@ -181,4 +181,5 @@ def test_the_further_events_would_do(criterion, finding):
 @given(numbers, st.integers(1, 1000))
 def test_bounds_that_clear_already_need_nobody_more(value, counted):
     asked = Threshold(text="in", low=value - 1, high=value + 1)
-    assert needed_to_clear(value, (value - 0.5, value + 0.5), threshold=asked, counted=counted) == counted
+    finding = replace(FINDING, value=value, lower=value - 0.5, upper=value + 0.5)
+    assert needed_to_clear(finding, asked, counted=counted) == counted

@@ -16,7 +16,7 @@ from salus.programme.protocol import Bound
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.workflows.gate import judge_usecase, usecase_protocol
 
-WIDTH = 80
+WIDTH, MOST_NAME, VALUE_WIDTH = 80, 36, 22
 SHORT = 12
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_ESTIMABLE: 2}
 
@@ -38,13 +38,14 @@ def gate(
 
 def _lines(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
     """The judgement for a person, worst first, inside 80 columns."""
+    name_width = 2 + min(MOST_NAME, max((len(each.criterion.id) for each in judgement.criteria), default=0))
     for verdict in (*WORST_FIRST, Verdict.PASS):
         these = [judged for judged in judgement.criteria if judged.verdict is verdict]
         if these:
             yield f"{verdict}: {len(these)} of {len(judgement.criteria)} criteria"
-            yield _columns("  criterion", "value [bounds]", "asked")
+            yield _columns("  criterion", "value [bounds]", "asked", name_width=name_width)
             for judged in these:
-                yield from _row(judged)
+                yield from _row(judged, name_width=name_width)
             yield ""
     needed = [judged for judged in judgement.criteria if judged.further_events is not None]
     if needed:
@@ -60,7 +61,7 @@ def _about(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
     if protocol.not_judged:
         yield "Not judged here"
         for what in protocol.not_judged:
-            yield from _wrapped(f"- {what}", indent=2)
+            yield from _wrapped(f"- {what}", indent=2, hanging=2)
         yield ""
     frozen = f"frozen {protocol.frozen_at.date()}" if protocol.frozen_at else "not frozen"
     yield f"protocol  version {judgement.version}, {frozen}, digest {judgement.protocol_digest[:SHORT]}"
@@ -72,24 +73,26 @@ def _about(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
     yield from _wrapped(f"{judgement.verdict}  {judgement.gate}: {judgement.reason}")
 
 
-def _row(judged: Judged) -> Iterator[str]:
-    asked, found = judged.criterion, judged.finding
+def _row(judged: Judged, *, name_width: int) -> Iterator[str]:
+    asked = judged.criterion
     side = "" if asked.bound is Bound.BOTH else f"{asked.bound} "
-    value = "-"
-    if found is not None and found.value is not None:
-        figures = [asked.threshold.figure(each) for each in (found.lower, found.upper) if each is not None]
-        value = asked.threshold.figure(found.value) + (f" [{', '.join(figures)}]" if figures else "")
-    row = _columns(f"  {asked.id}", value, f"{side}{asked.threshold.text}")
-    if len(row) > WIDTH:
-        yield f"  {asked.id}"
-        row = _columns("", value, f"{side}{asked.threshold.text}")
-    yield row
+    value, wanted = _value(judged), f"{side}{asked.threshold.text}"
+    row = _columns(f"  {asked.id}", value, wanted, name_width=name_width)
+    yield from [row] if len(row) <= WIDTH else [f"  {asked.id}", f"      {value}   {wanted}"]
     if judged.verdict is not Verdict.PASS:
         yield from _wrapped(judged.reason, indent=6)
 
 
-def _columns(name: str, value: str, asked: str) -> str:
-    return f"{name:<37} {value:<23} {asked}"
+def _value(judged: Judged) -> str:
+    found, figure = judged.finding, judged.criterion.threshold.figure
+    if found is None or found.value is None:
+        return "-"
+    bounds = [figure(bound) for bound in (found.lower, found.upper) if bound is not None]
+    return figure(found.value) + (f" [{', '.join(bounds)}]" if bounds else "")
+
+
+def _columns(name: str, value: str, asked: str, *, name_width: int) -> str:
+    return f"{name:<{name_width}}  {value:<{VALUE_WIDTH}}  {asked}"
 
 
 def _further(judged: Judged) -> str:
@@ -100,6 +103,6 @@ def _further(judged: Judged) -> str:
     return f"{said}, about {events * found.patients / found.events:,.0f} patients at this rate"
 
 
-def _wrapped(text: str, *, indent: int = 0) -> list[str]:
-    space = " " * indent
-    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)
+def _wrapped(text: str, *, indent: int = 0, hanging: int = 0) -> list[str]:
+    first, later = " " * indent, " " * (indent + hanging)
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False)

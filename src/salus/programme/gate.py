@@ -35,6 +35,18 @@ class Verdict(StrEnum):
 
 
 WORST_FIRST = (Verdict.FAIL, Verdict.NOT_ESTIMABLE, Verdict.INCONCLUSIVE)
+NAMES = {
+    Bound.LOWER: "lower bound",
+    Bound.UPPER: "upper bound",
+    Bound.BOTH: "bounds",
+    Bound.POINT: "value",
+}
+SAYING_OF_BOUNDS = {
+    Bound.LOWER: ("clears", "does not clear"),
+    Bound.UPPER: ("clears", "does not clear"),
+    Bound.BOTH: ("both lie", "do not both lie"),
+    Bound.POINT: ("clears", "does not clear"),
+}
 SAYING = {
     Verdict.FAIL: "fail",
     Verdict.NOT_ESTIMABLE: "cannot be estimated",
@@ -184,7 +196,7 @@ def _unusable(criterion: Criterion, finding: Finding, now: datetime) -> str:
     if criterion.bound is not Bound.POINT:
         if not (_finite(finding.lower) and _finite(finding.upper)):
             return "it has no bounds" + (f": {finding.reason}" if finding.reason else "")
-        if (finding.lower or 0.0) > (finding.upper or 0.0):
+        if _or_nan(finding.lower) > _or_nan(finding.upper):
             return "its lower bound lies above its upper bound"
         if not math.isclose(finding.level, criterion.level, abs_tol=1e-9):
             return f"its bounds are of level {finding.level:g}; {criterion.level:g} is asked"
@@ -234,90 +246,75 @@ def _too_few(criterion: Criterion, finding: Finding) -> Answer | None:
 
 
 def _by_bounds(criterion: Criterion, finding: Finding) -> Answer:
-    asked, value = criterion.threshold, float(finding.value or 0.0)
-    if criterion.bound is Bound.POINT:
-        return _by_value(asked, value)
-    lower, upper = float(finding.lower or 0.0), float(finding.upper or 0.0)
-    named = {Bound.LOWER: (lower,), Bound.UPPER: (upper,), Bound.BOTH: (lower, upper)}[criterion.bound]
-    said = f"{_ends(criterion.bound)} {' and '.join(asked.figure(bound) for bound in named)}"
-    if all(asked.cleared_by(bound) for bound in named):
-        return Verdict.PASS, f"the {said} {_verb(named, 'clear')} {asked.text}", None
-    out_of_reach = {
-        Bound.LOWER: not asked.cleared_by(upper),
-        Bound.UPPER: not asked.cleared_by(lower),
-        Bound.BOTH: upper < _number(asked.low, -math.inf) or lower > _number(asked.high, math.inf),
-    }[criterion.bound]
-    if out_of_reach:
-        return Verdict.FAIL, _missed(criterion.bound, asked, lower, upper), None
-    short = f"the {said} {_verb(named, 'do')} not clear {asked.text}"
-    if not _safely_cleared(asked, value):
-        return (
-            Verdict.INCONCLUSIVE,
-            f"{short}, nor does the value {asked.figure(value)}: more patients alone do not help",
-            None,
-        )
-    return _still_needed(short, finding, asked, (lower, upper))
+    asked, bound = criterion.threshold, criterion.bound
+    value, lower, upper = (_or_nan(each) for each in (finding.value, finding.lower, finding.upper))
+    named = {
+        Bound.LOWER: (lower,),
+        Bound.UPPER: (upper,),
+        Bound.BOTH: (lower, upper),
+        Bound.POINT: (value,),
+    }[bound]
+    said = f"the {NAMES[bound]} {' and '.join(asked.figure(each) for each in named)}"
+    clears, does_not = SAYING_OF_BOUNDS[bound]
+    if all(asked.cleared_by(each) for each in named):
+        return Verdict.PASS, f"{said} {clears} {asked.text}", None
+    if bound is Bound.POINT:
+        return Verdict.FAIL, f"{said} {does_not} {asked.text}", None
+    if _out_of_reach(bound, asked, lower, upper):
+        return Verdict.FAIL, _missed(bound, asked, lower, upper), None
+    short = f"{said} {does_not} {asked.text}"
+    if not _or(asked.low, -math.inf) < value < _or(asked.high, math.inf):
+        why = f"{short}, nor does the value {asked.figure(value)}: more patients alone do not help"
+        return Verdict.INCONCLUSIVE, why, None
+    return _still_needed(short, finding, asked)
 
 
-def _by_value(asked: Threshold, value: float) -> Answer:
-    if asked.cleared_by(value):
-        return Verdict.PASS, f"the value {asked.figure(value)} clears {asked.text}", None
-    return Verdict.FAIL, f"the value {asked.figure(value)} does not clear {asked.text}", None
+def _out_of_reach(bound: Bound, asked: Threshold, lower: float, upper: float) -> bool:
+    """Whether no value of the interval would do."""
+    if bound is Bound.BOTH:
+        return upper < _or(asked.low, -math.inf) or lower > _or(asked.high, math.inf)
+    return not asked.cleared_by(upper if bound is Bound.LOWER else lower)
 
 
 def _missed(bound: Bound, asked: Threshold, lower: float, upper: float) -> str:
     if bound is Bound.BOTH:
-        return f"the whole interval {asked.figure(lower)} to {asked.figure(upper)} lies outside {asked.text}"
+        limits = asked.text.removeprefix("in ")
+        return f"the whole interval {asked.figure(lower)} to {asked.figure(upper)} lies outside {limits}"
     end, opposite = ("upper", upper) if bound is Bound.LOWER else ("lower", lower)
     return f"even the {end} bound {asked.figure(opposite)} does not reach {asked.text}"
 
 
-def _ends(bound: Bound) -> str:
-    return "bounds" if bound is Bound.BOTH else f"{bound.value} bound"
-
-
-def _verb(named: Sequence[float], verb: str) -> str:
-    if len(named) > 1:
-        return verb
-    return {"clear": "clears", "do": "does"}[verb]
-
-
-def _number(value: float | None, otherwise: float) -> float:
+def _or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
-def _safely_cleared(asked: Threshold, value: float) -> bool:
-    return value > _number(asked.low, -math.inf) and value < _number(asked.high, math.inf)
+def _or_nan(value: float | None) -> float:
+    """What is missing compares false with everything, so it clears nothing."""
+    return _or(value, math.nan)
 
 
-def _still_needed(short: str, finding: Finding, asked: Threshold, bounds: tuple[float, float]) -> Answer:
-    counted = finding.events or finding.patients
-    needed = needed_to_clear(float(finding.value or 0.0), bounds, threshold=asked, counted=counted)
-    what = "events" if finding.events else "patients"
-    if needed > BEYOND_REACH:
+def _still_needed(short: str, finding: Finding, asked: Threshold) -> Answer:
+    counted, what = (finding.events, "events") if finding.events else (finding.patients, "patients")
+    needed = needed_to_clear(finding, asked, counted=counted)
+    if not needed <= BEYOND_REACH:
         return Verdict.INCONCLUSIVE, f"{short}: the value lies on the threshold", None
     further = max(math.ceil(needed) - counted, 1)
     said = f"{short}: about {further:,} further {what} would do, if the value stays"
     return Verdict.INCONCLUSIVE, said, further if finding.events else None
 
 
-def needed_to_clear(
-    value: float, bounds: tuple[float, float], *, threshold: Threshold, counted: int
-) -> float:
+def needed_to_clear(finding: Finding, asked: Threshold, *, counted: int) -> float:
     """How many events (or patients) it takes until the bounds clear, if the value stays where it is.
 
     The distance of a bound from the value shrinks as 1/√n. With 100 events, a value of 0.80 and a lower bound of 0.70,
-    a threshold of 0.75 is half as far away as the bound: four times the events.
-
-    >>> needed_to_clear(0.8, (0.7, 0.9), threshold=Threshold(text=">= 0.75", low=0.75), counted=100)
-    400.0
+    a threshold of 0.75 is half as far from the value as the bound: it takes four times the events, 400.
     """
-    ratios = [1.0]
-    if threshold.low is not None:
-        ratios.append((value - bounds[0]) / (value - threshold.low))
-    if threshold.high is not None:
-        ratios.append((bounds[1] - value) / (threshold.high - value))
-    widest = max(ratios)
+    value, lower, upper = (_or_nan(each) for each in (finding.value, finding.lower, finding.upper))
+    widest = 1.0
+    if asked.low is not None:
+        widest = max(widest, (value - lower) / (value - asked.low))
+    if asked.high is not None:
+        widest = max(widest, (upper - value) / (asked.high - value))
     # Rounded, because 0.8 - 0.7 is not quite 0.1 and one event more would be asked for.
     return round(counted * widest * widest, 6)
 
