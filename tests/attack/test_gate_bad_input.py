@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[Callable[[UseCaseFolder], object], str, str]] = {
         "has no bundle.json",
     ),
     "subjects edited by hand": (
-        lambda at: rewrite(at.evidence / "bundle.json", '"model"', '"modell"'),
+        lambda at: rewrite(at.evidence / "bundle.json", '"model"', '"other"'),
         "SAL-453",
         "itself was changed",
     ),

@@ -156,7 +156,7 @@ def test_a_finding_that_is_missing_is_not_estimable(change, said):
 
 def test_a_comparison_that_nobody_made_is_not_estimable():
     found = judged(
-        criterion=replace(CRITERION, comparison="atack"), finding=replace(FINDING, comparison="attack")
+        criterion=replace(CRITERION, comparison="attacks"), finding=replace(FINDING, comparison="attack")
     )
     assert found.verdict is Verdict.NOT_ESTIMABLE
     assert "did you mean 'attack'?" in found.reason
