@@ -58,6 +58,7 @@ from salus.errors.programme import (
     WorkspaceError,
 )
 from salus.errors.records import (
+    AnswerStrange,
     BooksUnbalanced,
     ChecksumWrong,
     ColumnMissing,
@@ -94,6 +95,7 @@ from salus.errors.run import (
 )
 
 __all__ = [
+    "AnswerStrange",
     "BooksUnbalanced",
     "BundleBroken",
     "ChecksumWrong",

@@ -101,6 +101,12 @@ class OtherSource(OutletError):
     code = "SAL-154"
 
 
+class AnswerStrange(OutletError):
+    """A FHIR server's answer does not fit what it was sent."""
+
+    code = "SAL-155"
+
+
 class TimelineError(SalusError):
     """A timeline folder is missing, incomplete or not valid."""
 
