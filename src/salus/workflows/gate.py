@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,18 +21,37 @@ MODEL_FILE = "model.json"
 SHORT = 12
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is judged: a protocol as frozen, and evidence that was found whole; None where there is none yet."""
+
+    protocol: Protocol
+    bundle: Bundle | None
+
+    def judge(self, now: datetime) -> Judgement:
+        """Judge the evidence by the protocol; ``now`` decides what has expired."""
+        if self.bundle is None:
+            return judge(self.protocol, (), now=now)
+        return judge(self.protocol, self.bundle.findings, now=now, bundle_digest=self.bundle.digest)
+
+
 def judge_usecase(folder: UseCaseFolder, *, now: datetime, evidence: Path | None = None) -> Judgement:
     """Judge the use case by its own protocol. ``evidence``: another bundle than the one in its folder.
 
     Without any evidence every criterion is NOT_ESTIMABLE. What cannot be trusted is an error: a protocol edited after
     freezing (SAL-604), a broken bundle (SAL-453), evidence about something else than what lies here (SAL-605).
     """
+    return read_case(folder, evidence=evidence).judge(now)
+
+
+def read_case(folder: UseCaseFolder, *, evidence: Path | None = None) -> Case:
+    """Read and check everything that a judgement rests on but the time."""
     protocol = usecase_protocol(folder)
     if evidence is None and not _holds_anything(folder.evidence):
-        return judge(protocol, (), now=now)
+        return Case(protocol=protocol, bundle=None)
     bundle = read_bundle(evidence or folder.evidence)
     check_subjects(folder, bundle)
-    return judge(protocol, bundle.findings, now=now, bundle_digest=bundle.digest)
+    return Case(protocol=protocol, bundle=bundle)
 
 
 def usecase_protocol(folder: UseCaseFolder) -> Protocol:
