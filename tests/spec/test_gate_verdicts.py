@@ -248,6 +248,13 @@ def test_exploratory_evidence_never_passes_a_gate(way):
     assert said in found.reason
 
 
+def test_evidence_without_a_date_is_not_known_to_be_younger_than_the_freeze():
+    dateless = replace(PROTOCOL, criteria=(replace(CRITERION, max_age=None),))
+    found = judge(dateless, [replace(FINDING, created="")], now=NOW)
+    assert found.criteria[0].verdict is Verdict.PASS
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
 def test_exploratory_evidence_may_fail_a_gate():
     found = judge(replace(PROTOCOL, frozen_at=None), [replace(FINDING, **AS["FAIL"])], now=NOW)
     assert found.verdict is Verdict.FAIL
