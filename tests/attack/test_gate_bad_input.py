@@ -68,6 +68,13 @@ def evidence_about_nothing(folder: UseCaseFolder) -> None:
     write_bundle(folder.evidence, GOOD, tables={}, subjects={}, created=datetime.now(UTC).isoformat())
 
 
+def evidence_about_an_unnamed_model(folder: UseCaseFolder) -> None:
+    about, now = subjects(folder), datetime.now(UTC).isoformat()
+    del about["model"]
+    found = [replace(finding, created=now, digests=about) for finding in GOOD]
+    write_bundle(folder.evidence, found, tables={}, subjects=about, created=now)
+
+
 def evidence_about_something_else(folder: UseCaseFolder) -> None:
     write_bundle(folder.evidence, GOOD, tables={}, subjects={"images": "a" * 64}, created="")
 
@@ -149,7 +156,16 @@ REFUSED: dict[str, tuple[Callable[[UseCaseFolder], object], str, str]] = {
         "changed since the model was saved",
     ),
     "a model.json cut short": (lambda at: (at.model / "model.json").write_text("{"), "SAL-302", "cut short"),
-    "evidence about nothing": (evidence_about_nothing, "SAL-605", "does not say what it was measured on"),
+    "evidence about nothing": (
+        evidence_about_nothing,
+        "SAL-605",
+        "does not say on which timeline it was measured",
+    ),
+    "evidence about an unnamed model": (
+        evidence_about_an_unnamed_model,
+        "SAL-605",
+        "the finding forecast.auroc (held_out: death) does not say on which model",
+    ),
     "evidence about something else": (evidence_about_something_else, "SAL-605", "is about 'images'"),
     "a finding edited by hand": (
         lambda at: rewrite(at.evidence / "findings.json", "0.81", "0.84"),

@@ -24,16 +24,10 @@ def appraise(
     """Measure fidelity, utility, privacy and forecasts of a use case again; its older evidence is replaced."""
     where = UseCaseFolder(folder)
     check_usecase(where)
-    material = Material(
-        timeline=where.timeline,
-        synthetic=where.synthetic,
-        task=where.task,
-        forecast=where.risks if where.risks.exists() else None,
-        model=where.model if where.model.exists() else None,
-        usecase=where.description,
-    )
     with console.session(as_json) as progress:
-        found = measure(material, where.evidence, seed=seed, made=datetime.now(UTC), progress=progress)
+        found = measure(
+            Material.of(where), where.evidence, seed=seed, made=datetime.now(UTC), progress=progress
+        )
     counts = Counter(finding.kind for finding in found.findings)
     console.result(
         found.as_json(),

@@ -12,9 +12,9 @@ import typer
 
 from salus.cli import console
 from salus.programme.gate import WORST_FIRST, Judged, Judgement, Verdict
-from salus.programme.protocol import Bound
+from salus.programme.protocol import Bound, Protocol
 from salus.programme.usecase_folder import UseCaseFolder
-from salus.workflows.gate import judge_usecase, usecase_protocol
+from salus.workflows.gate import read_case
 
 WIDTH, MOST_NAME, VALUE_WIDTH = 80, 36, 22
 SHORT = 12
@@ -29,14 +29,14 @@ def gate(
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Judge the evidence by the protocol: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE or NOT_ESTIMABLE, 3 error."""
-    where = UseCaseFolder(folder)
-    judgement = judge_usecase(where, now=datetime.now(UTC), evidence=evidence)
-    lines = [] if as_json else list(_lines(where, judgement))
+    case = read_case(UseCaseFolder(folder), evidence=evidence)
+    judgement = case.judge(datetime.now(UTC))
+    lines = [] if as_json else list(_lines(case.protocol, judgement))
     console.result(judgement.as_json(), as_json, lines)
     raise typer.Exit(EXIT_CODES[judgement.verdict])
 
 
-def _lines(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
+def _lines(protocol: Protocol, judgement: Judgement) -> Iterator[str]:
     """The judgement for a person, worst first, inside 80 columns."""
     name_width = 2 + min(MOST_NAME, max((len(each.criterion.id) for each in judgement.criteria), default=0))
     for verdict in (*WORST_FIRST, Verdict.PASS):
@@ -53,11 +53,10 @@ def _lines(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
         for judged in needed:
             yield from _wrapped(f"{judged.criterion.id}: {_further(judged)}", indent=2)
         yield ""
-    yield from _about(folder, judgement)
+    yield from _about(protocol, judgement)
 
 
-def _about(folder: UseCaseFolder, judgement: Judgement) -> Iterator[str]:
-    protocol = usecase_protocol(folder)
+def _about(protocol: Protocol, judgement: Judgement) -> Iterator[str]:
     if protocol.not_judged:
         yield "Not judged here"
         for what in protocol.not_judged:

@@ -19,6 +19,13 @@ from salus.timeline.store import timeline_digest
 
 MODEL_FILE = "model.json"
 SHORT = 12
+NAMES = {
+    "fidelity": ("timeline", "synthetic"),
+    "utility": ("timeline", "synthetic", "task"),
+    "privacy": ("timeline", "synthetic", "model"),
+    "forecast": ("timeline", "model", "task", "forecast"),
+}
+"""What a finding of each kind must name, where it lies here: otherwise it could be about any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +90,8 @@ def check_subjects(folder: UseCaseFolder, bundle: Bundle) -> None:
     present.compare(bundle.subjects, "the evidence")
     for finding in bundle.findings:
         who = f"the finding {finding.metric} ({finding.population})"
-        if not finding.digests and not bundle.subjects:
-            raise OtherSubject(
-                f"{who} does not say what it was measured on",
-                where=str(bundle.folder),
-                fix="measure it again with `salus appraise`",
-            )
         present.compare(finding.digests, who)
+        present.named(finding.kind, {**bundle.subjects, **finding.digests}, who)
 
 
 class _Present:
@@ -125,6 +127,12 @@ class _Present:
                     f"{who} is about another {role}: measured on {wanted[:SHORT]}, "
                     f"here lies {self._known[role][:SHORT]}"
                 )
+
+    def named(self, kind: str, digests: Mapping[str, str], who: str) -> None:
+        """Refuse what does not say on which of the things that lie here it was measured."""
+        for role in NAMES.get(kind, ()):
+            if role not in digests and self._places[role][0].exists():
+                raise self._other(f"{who} does not say on which {role} it was measured")
 
     def _other(self, what: str) -> OtherSubject:
         return OtherSubject(
