@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
 from salus.errors import FindingsFileError, TaskCodeUnknown
-from salus.findings import Finding, read_findings, write_findings
+from salus.findings import Finding, read_bundle, read_findings, write_findings
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import write_timeline
 from salus.workflows.appraise import Material, appraise, read_forecast
@@ -28,7 +31,9 @@ def test_what_was_written_is_read_back(tmp_path):
         ("[{", "not JSON"),
         ("{}", "not a list"),
         ('[{"metrik": 1}]', "did you mean 'metric'"),
-        ('[{"metric": "a"}]', "lacks a field"),
+        ('[{"metric": "forecast.auroc"}]', "lacks a field"),
+        ('[{"metric": "forecast.aurok"}]', "did you mean 'forecast.auroc'"),
+        ('[{"metric": "forecast.auroc", "grade": "E"}]', "grades are A to D"),
         ("[1]", "not a finding"),
     ],
 )
@@ -77,10 +82,38 @@ def material(tmp_path_factory) -> Material:
     )
 
 
-def test_an_appraisal_writes_findings_and_the_parts_of_the_summary(material, tmp_path):
-    found = appraise(material, tmp_path, seed=1)
-    assert tuple(read_findings(tmp_path / "findings.json")) == found.findings
-    assert all(set(one.digests) == {"timeline", "synthetic"} for one in found.findings)
+USECASE_YAML = """
+name: invented
+title: Invented patients
+kind: synthesis
+state: idea
+tier: 1
+card: {purpose: tests, users: [tests], patients: invented, not_for: [patients], limits: [none is real]}
+inputs: {required: [ENTRY], used: [SBP]}
+groups:
+  sex: {codes: {F: SEX//F}}
+  age: {cut_at: [48]}
+baseline: trees
+"""
+NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+
+
+def test_an_appraisal_writes_a_bundle_and_the_parts_of_the_summary(material, tmp_path):
+    found = appraise(material, tmp_path / "evidence", seed=1, made=NOW)
+    bundle = read_bundle(tmp_path / "evidence")
+    assert bundle.findings == found.findings
+    assert set(bundle.subjects) == {"timeline", "synthetic", "task", "forecast"}
+    assert bundle.subjects["forecast"] == hashlib.sha256(material.forecast.read_bytes()).hexdigest()
+    tables = {path.stem for path in bundle.folder.glob("*.parquet")}
+    assert tables == {
+        "fidelity",
+        "codes",
+        "risks",
+        "labels",
+        "reliability",
+        "membership",
+        "net_benefit",
+    }
     parts = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert parts["fidelity"]["floor"] < parts["fidelity"]["overall"] <= 1
     (use,) = parts["utility"]
@@ -91,13 +124,65 @@ def test_an_appraisal_writes_findings_and_the_parts_of_the_summary(material, tmp
     assert forecast["baseline_auroc"] == use["real_auroc"]
 
 
+def test_each_finding_says_when_where_and_on_what_it_was_measured(material, tmp_path):
+    found = appraise(material, tmp_path / "evidence", seed=1, made=NOW).findings
+    assert {one.created for one in found} == {"2026-03-01T08:00:00+00:00"}
+    assert {one.site for one in found} == {"invented"}
+    about = {one.kind: set(one.digests) for one in found}
+    assert about == {
+        "fidelity": {"timeline", "synthetic"},
+        "utility": {"timeline", "synthetic", "task"},
+        "privacy": {"timeline", "synthetic"},
+        "forecast": {"timeline", "task", "forecast"},
+    }
+
+
+def test_without_a_model_the_attack_on_it_has_no_value_and_the_attack_on_its_output_has_one(
+    material, tmp_path
+):
+    found = appraise(material, tmp_path / "evidence", seed=1, made=NOW)
+    by_name = {(one.metric, one.comparison): one for one in found.findings}
+    for metric in ("privacy.membership_auc", "privacy.likelihood_auc"):
+        assert by_name[metric, "attack"].value is None
+        assert "no model was given" in by_name[metric, "attack"].reason
+    density = by_name["privacy.density_auc", "attack"]
+    assert density.population == "600 members v 200 others"
+    assert density.lower <= 0.5 <= density.upper
+    part = json.loads(json.dumps(found.as_json()))["privacy"]
+    assert part["membership_auc"] == {
+        "value": None,
+        "lower": None,
+        "upper": None,
+        "members": 600,
+        "others": 200,
+    }
+    assert [each["name"] for each in part["attacks"]] == ["likelihood", "density", "nearest"]
+
+
+def test_a_use_case_names_the_groups_in_which_forecasts_are_measured_again(material, tmp_path):
+    (tmp_path / "usecase.yaml").write_text(USECASE_YAML)
+    grouped = replace(material, usecase=tmp_path / "usecase.yaml")
+    found = appraise(grouped, tmp_path / "evidence", seed=1, made=NOW)
+    populations = {one.population for one in found.findings if one.metric == "forecast.auroc"}
+    assert populations == {
+        "held_out: disease",
+        "held_out: disease; sex F",
+        "held_out: disease; age under 48",
+        "held_out: disease; age 48 or over",
+    }
+    assert len(found.as_json()["forecast"]) == 1
+
+
 def test_without_forecasts_there_is_no_forecast_part(material, tmp_path):
-    alone = Material(timeline=material.timeline, synthetic=material.synthetic, task=material.task)
-    assert appraise(alone, tmp_path, seed=1).as_json()["forecast"] == []
+    alone = replace(material, forecast=None)
+    found = appraise(alone, tmp_path / "evidence", seed=1, made=NOW)
+    assert found.as_json()["forecast"] == []
+    assert not any(one.kind == "forecast" for one in found.findings)
 
 
 def test_a_task_of_other_data_is_refused_before_anything_is_measured(material, tmp_path):
     (tmp_path / "task.yaml").write_text(TASK_YAML.replace("[DISEASE]", "[DISEASES]"))
-    wrong = Material(timeline=material.timeline, synthetic=material.synthetic, task=tmp_path / "task.yaml")
+    wrong = replace(material, task=tmp_path / "task.yaml")
     with pytest.raises(TaskCodeUnknown, match="did you mean 'DISEASE'"):
-        appraise(wrong, tmp_path, seed=1)
+        appraise(wrong, tmp_path / "evidence", seed=1, made=NOW)
+    assert not (tmp_path / "evidence").exists()

@@ -23,22 +23,35 @@ def calibration_line(
     inside = np.clip(risk, smallest, 1 - smallest)
     log_odds = np.log(inside / (1 - inside))
     given = np.ones((1, len(outcome))) if weights is None else weights
-    slope, intercept = np.zeros(len(given)), np.zeros(len(given))
+    slope, intercept, moved = (np.full(len(given), start) for start in (0.0, 0.0, np.inf))
+    if len(given) > 1:  # draws end near the line of all patients
+        whole = calibration_line(outcome, risk, smallest=smallest)
+        if np.isfinite(whole[0][0]):
+            slope, intercept = (np.full(len(given), line[0]) for line in whole)
     for _ in range(STEPS):
-        fitted = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * log_odds, -30, 30)))
-        missed, spread = given * (outcome - fitted), given * fitted * (1 - fitted)
-        by_intercept, by_slope = missed.sum(axis=1), missed @ log_odds
-        here, cross, far = spread.sum(axis=1), spread @ log_odds, spread @ log_odds**2
-        size = here * far - cross**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope_step = (here * by_slope - cross * by_intercept) / size
-            intercept_step = (far * by_intercept - cross * by_slope) / size
-        slope, intercept = slope + slope_step, intercept + intercept_step
-        moved = np.maximum(np.abs(slope_step), np.abs(intercept_step))
-        if not np.nanmax(moved, initial=0.0) > CLOSE:
+        rows = np.flatnonzero(moved > CLOSE)
+        if not len(rows):
             break
+        steps = _newton_step(outcome, log_odds, weights=given[rows], line=(slope[rows], intercept[rows]))
+        slope[rows] += steps[0]
+        intercept[rows] += steps[1]
+        moved[rows] = np.maximum(np.abs(steps[0]), np.abs(steps[1]))
     wild = ~(moved < SETTLED)
     return np.where(wild, np.nan, slope), np.where(wild, np.nan, intercept)
+
+
+def _newton_step(
+    outcome: Floats, log_odds: Floats, *, weights: Floats, line: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """One step towards the likeliest slope and intercept, one each a row of weights."""
+    slope, intercept = line
+    fitted = 1 / (1 + np.exp(-np.clip(intercept[:, None] + slope[:, None] * log_odds, -30, 30)))
+    missed, spread = weights * (outcome - fitted), weights * fitted * (1 - fitted)
+    by_intercept, by_slope = missed.sum(axis=1), missed @ log_odds
+    here, cross, far = spread.sum(axis=1), spread @ log_odds, spread @ log_odds**2
+    size = here * far - cross**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (here * by_slope - cross * by_intercept) / size, (far * by_intercept - cross * by_slope) / size
 
 
 def reliability_bins(outcome: Floats, risk: Floats, *, bins: int = 10) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -44,13 +44,38 @@ def brier(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Fl
 
 def delong_variance(outcome: Floats, risk: Floats) -> float:
     """Variance of the AUROC when each patient stands alone (DeLong, DeLong & Clarke-Pearson, Biometrics 1988)."""
-    with_it, without = risk[outcome == 1], risk[outcome == 0]
-    if len(with_it) < 2 or len(without) < 2:
+    of_with, of_without = _placements(outcome, risk)
+    if len(of_with) < 2 or len(of_without) < 2:
         return float("nan")
+    return float(of_with.var(ddof=1) / len(of_with) + of_without.var(ddof=1) / len(of_without))
+
+
+def delong_test(outcome: Floats, risk: Floats, *, other: Floats) -> tuple[float, float, float]:
+    """AUROC of ``risk`` minus that of ``other`` on the same patients, z, and the two-sided p that they are the same.
+
+    For patients who stand alone, one row each; nan where either class has fewer than two, or the two never differ.
+    """
+    (first_with, first_without), (then_with, then_without) = (
+        _placements(outcome, each) for each in (risk, other)
+    )
+    if len(first_with) < 2 or len(first_without) < 2:
+        return float("nan"), float("nan"), float("nan")
+    apart = float(first_with.mean() - then_with.mean())
+    variance = (first_with - then_with).var(ddof=1) / len(first_with)
+    variance += (first_without - then_without).var(ddof=1) / len(first_without)
+    z = apart / float(np.sqrt(variance)) if variance > 0 else float("nan")
+    return apart, z, float(2 * norm.sf(abs(z)))
+
+
+def _placements(outcome: Floats, risk: Floats) -> tuple[Floats, Floats]:
+    """For each patient with the outcome the share of the others below, for each without the share of those above."""
+    with_it, without = risk[outcome == 1], risk[outcome == 0]
+    if not len(with_it) or not len(without):
+        return np.zeros(0), np.zeros(0)
     ranks = rankdata(np.concatenate([with_it, without]))
-    of_with = (ranks[: len(with_it)] - rankdata(with_it)) / len(without)
-    of_without = 1 - (ranks[len(with_it) :] - rankdata(without)) / len(with_it)
-    return float(of_with.var(ddof=1) / len(with_it) + of_without.var(ddof=1) / len(without))
+    of_with: Floats = (ranks[: len(with_it)] - rankdata(with_it)) / len(without)
+    of_without: Floats = 1 - (ranks[len(with_it) :] - rankdata(without)) / len(with_it)
+    return of_with, of_without
 
 
 def _by_threshold(outcome: Floats, risk: Floats, *, weights: Floats | None) -> tuple[Floats, Floats]:

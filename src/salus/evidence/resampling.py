@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,19 @@ def patient_weights(patients: Ints, *, replicates: int = REPLICATES, seed: int =
     drawn += np.arange(replicates)[:, None] * count
     times = np.bincount(drawn.ravel(), minlength=replicates * count).reshape(replicates, count)
     return times[:, owner].astype(np.float64)
+
+
+def class_weights(sizes: Sequence[int], *, replicates: int = REPLICATES, seed: int = 0) -> Floats:
+    """The same for groups that stand one after the other; each is drawn again in its own number.
+
+    >>> class_weights([2, 3], replicates=4, seed=1)[:, :2].sum(axis=1).tolist()
+    [2.0, 2.0, 2.0, 2.0]
+    """
+    parts = [
+        patient_weights(np.arange(size), replicates=replicates, seed=seed + number)
+        for number, size in enumerate(sizes)
+    ]
+    return np.hstack(parts)
 
 
 def interval(value: float, replicates: Floats, *, level: float = LEVEL) -> Interval:

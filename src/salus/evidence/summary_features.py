@@ -53,6 +53,19 @@ def summary_features(known: pl.DataFrame, moments: pl.DataFrame, columns: Summar
     return wide.with_columns(pl.col(counts).fill_null(0)).select(*KEY, pl.col(names).cast(pl.Float32))
 
 
+def whole_record(events: pl.DataFrame, columns: SummaryColumns) -> pl.DataFrame:
+    """The same summary of everything recorded, taken at each patient's last dated row; for nobody to forecast with."""
+    dated = pl.col("time").is_not_null() & (pl.col("code") != BIRTH)
+    moments = (
+        events.filter(dated)
+        .group_by("subject_id")
+        .agg(prediction_time=pl.col("time").max())
+        .sort("subject_id")
+    )
+    known = events.join(moments, on="subject_id", maintain_order="left")
+    return summary_features(known, moments, columns)
+
+
 def _hours_since(time: pl.Expr) -> pl.Expr:
     return (pl.col("prediction_time").first() - time).dt.total_minutes() / 60
 
