@@ -8,7 +8,6 @@ import math
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -27,15 +26,13 @@ from salus.errors import (
     OutOfMemory,
     SalusError,
     SettingsRefused,
-    Unexpected,
     UsageProblem,
     nearest,
+    unexpected,
 )
 from salus.progress import Progress, Step
 
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-PACKAGE = Path(__file__).parents[1]
-ISSUES = "the project's issue tracker"
 WITHOUT_NOTE = 76
 """Columns that name, bar, count and time may take; the note beside them gets the rest of the screen."""
 PLAIN_SECONDS = 10.0
@@ -71,7 +68,7 @@ def guard(call: Callable[[], int], *, error_code: int | None = None) -> int:
             failed,
         )
     except Exception as problem:
-        return _complain(_disk_full() if _says_full(problem) else _unexpected(problem), failed)
+        return _complain(_disk_full() if _says_full(problem) else unexpected(problem), failed)
 
 
 def run_command(
@@ -273,20 +270,6 @@ def _disk_full(where: str = "the output folder") -> DiskFull:
         "the disk is full",
         where=where,
         fix="free some space (df -h shows how much there is), then run the same command again to resume",
-    )
-
-
-def _unexpected(problem: Exception) -> Unexpected:
-    # The message itself could carry a patient's value: only the kind of error and its place in our code are shown.
-    frames = list(traceback.extract_tb(problem.__traceback__))
-    ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents] or frames
-    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
-    if os.environ.get("SALUS_DEBUG") == "1":
-        traceback.print_exception(problem)
-    return Unexpected(
-        f"Salus met an error it did not expect: {type(problem).__name__}",
-        where=place,
-        fix=f"report this line in {ISSUES}; SALUS_DEBUG=1 shows the traceback (it may hold patient data)",
     )
 
 

@@ -92,6 +92,7 @@ from salus.errors.run import (
     UnknownCommand,
     UnknownExample,
     UsageProblem,
+    unexpected,
 )
 
 __all__ = [
@@ -164,4 +165,5 @@ __all__ = [
     "WorkerLost",
     "WorkspaceError",
     "nearest",
+    "unexpected",
 ]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import traceback
+from pathlib import Path
+
 from salus.errors.error import SalusError
+
+PACKAGE = Path(__file__).parents[1]
+ISSUES = "the project's issue tracker"
 
 
 class RunError(SalusError):
@@ -63,3 +70,20 @@ class Unexpected(RunError):
     """Something that Salus has no better word for: a bug to report."""
 
     code = "SAL-599"
+
+
+def unexpected(problem: Exception) -> Unexpected:
+    """Say what kind of error it is and where in our code; SALUS_DEBUG=1 prints the traceback too.
+
+    Its message is left out: it could carry a patient's value.
+    """
+    frames = list(traceback.extract_tb(problem.__traceback__))
+    ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parents] or frames
+    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
+    if os.environ.get("SALUS_DEBUG") == "1":
+        traceback.print_exception(problem)
+    return Unexpected(
+        f"Salus met an error it did not expect: {type(problem).__name__}",
+        where=place,
+        fix=f"report this line in {ISSUES}; SALUS_DEBUG=1 shows the traceback (it may hold patient data)",
+    )
