@@ -15,16 +15,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from salus.evidence.discrimination import auroc
-from salus.evidence.resampling import patient_weights
-from salus.findings import Finding, file_digest, write_bundle
 from salus.programme.freezing import freeze
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import QUIET
 from salus.timeline.store import read_timeline, timeline_digest, write_timeline
-from salus.trajectory.artefact import Lineage, Model, load_model, save_model
-from salus.trajectory.likelihood import patient_likelihood
-from salus.trajectory.reading import prepare, read_histories
+from salus.trajectory.artefact import Lineage, Model, save_model
+from salus.trajectory.reading import prepare
 from salus.trajectory.training import TrainSettings, fit
 from salus.workflows.appraise import Material, appraise
 from salus.workflows.forecast import ForecastSettings, forecast
@@ -36,7 +32,7 @@ MEASURED = datetime(2026, 2, 1, 9, 0, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 EXPIRED = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
 """The protocol is frozen, then evidence is measured, then somebody looks; a year later it is too old."""
-PATIENTS, SEED = 400, 7
+PATIENTS, SEED = 520, 7
 LICENSED = replace(SETTINGS, licence="CC0-1.0")
 QUICK = TrainSettings(
     minutes=2, width=32, share_facts=200, most_epochs=30, averaging=0.9, dropout=0.0, patience=60
@@ -200,54 +196,7 @@ def write_words(
 
 def measure(place: UseCaseFolder, *, made: datetime = MEASURED) -> None:
     """Measure the evidence of what lies in the folder."""
-    material = Material(
-        timeline=place.timeline, synthetic=place.synthetic, task=place.task, forecast=place.risks
-    )
-    scratch = place.root / ".appraised"
-    found = appraise(material, scratch, seed=SEED)
-    subjects = {
-        "timeline": timeline_digest(place.timeline),
-        "synthetic": timeline_digest(place.synthetic),
-        "model": file_digest(place.model / "model.json"),
-        "task": file_digest(place.task),
-        "forecast": file_digest(place.risks),
-    }
-    findings = [
-        replace(one, created=made.isoformat(), site=SETTINGS.name, digests=subjects)
-        for one in (*found.findings, _likelihood_attack(place))
-    ]
-    tables = {
-        "fidelity": found.fidelity.scores,
-        "codes": found.fidelity.by_code,
-        "risks": found.utility.risks,
-    }
-    write_bundle(place.evidence, findings, tables=tables, subjects=subjects, created=made.isoformat())
-    shutil.rmtree(scratch)
-
-
-def _likelihood_attack(place: UseCaseFolder) -> Finding:
-    """How well the likelihood of a record tells who was trained on."""
-    model, events = load_model(place.model), read_timeline(place.timeline)
-    nats = {}
-    for split in ("train", "held_out"):
-        records = read_histories(events.filter(pl.col("split") == split), CODES, SETTINGS, model.vocabulary)
-        told = patient_likelihood(model.network, records, model.vocabulary)
-        nats[split] = (told.code + told.value + told.wait) / told.facts
-    member = np.r_[np.ones(len(nats["train"])), np.zeros(len(nats["held_out"]))]
-    score = -np.r_[nats["train"], nats["held_out"]]
-    drawn = auroc(member, score, weights=patient_weights(np.arange(len(member)), seed=SEED))
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Finding(
-        metric="privacy.likelihood_auc",
-        population=f"{len(nats['train'])} members v {len(nats['held_out'])} others",
-        value=float(auroc(member, score)[0]),
-        lower=float(low),
-        upper=float(high),
-        patients=len(member),
-        method="likelihood of the record; bootstrap draws of patients",
-        seed=SEED,
-        comparison="attack",
-    )
+    appraise(Material.of(place), place.evidence, seed=SEED, made=made)
 
 
 def copy_of(place: UseCaseFolder, to: Path) -> UseCaseFolder:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID, uuid5
 
+from salus.errors import AnswerStrange
 from salus.formats.fhir_r4 import ROW, Identifier
 from salus.formats.fhir_r4_resources import Resource
 
@@ -39,6 +42,17 @@ def name_of(*parts: str | int) -> str:
     (True, False)
     """
     return str(uuid5(NAMES, "/".join(str(part) for part in parts)))
+
+
+def earlier_resource(raw: Mapping[str, object], kind: str) -> Resource:
+    """A resource as a server gave it, to be corrected. Raises AnswerStrange (SAL-155) where it is of another kind."""
+    if raw.get("resourceType") != kind or not raw.get("id"):
+        raise AnswerStrange(
+            f"what is to be corrected is no {kind} with an id",
+            where="outlet.fhir_draft",
+            fix=f"give the {kind} as the server holds it now, with its id and meta.versionId",
+        )
+    return cast(Resource, dict(raw))
 
 
 def identifier(name: str) -> Identifier:

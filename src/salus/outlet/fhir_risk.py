@@ -32,6 +32,11 @@ class RiskForm(StrEnum):
     RISK_ASSESSMENT = "risk-assessment"
     DOCUMENT = "document"
 
+    @property
+    def resource_type(self) -> str:
+        """The resource that such a forecast is."""
+        return "DocumentReference" if self is RiskForm.DOCUMENT else "RiskAssessment"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:
