@@ -51,7 +51,7 @@ def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
     drawn = [person for group in chosen.values() for person in group]
     events = events.filter(pl.col("subject_id").is_in(drawn)).drop("split")
     nats = pl.DataFrame(schema=NATS)
-    if attacked.model is not None:
+    if attacked.model is not None and drawn:
         nats = _nats(attacked.model, events, codes, settings=settings)
     learnt = set(chosen["members"])
     columns = learn_columns(events.filter(~pl.col("subject_id").is_in(learnt)))
