@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from salus.evidence.calibration import calibration_line, reliability_bins
-from salus.evidence.discrimination import auprc, auroc, brier, delong_variance
-from salus.evidence.resampling import interval, patient_weights
+from salus.evidence.discrimination import auprc, auroc, brier, delong_test, delong_variance
+from salus.evidence.net_benefit import above_default, net_benefit
+from salus.evidence.resampling import class_weights, interval, patient_weights
 
 OUTCOME = np.array([0.0, 0.0, 1.0, 1.0])
 RISK = np.array([0.1, 0.4, 0.35, 0.8])
@@ -37,6 +39,22 @@ def test_delong_by_hand():
     assert delong_variance(OUTCOME, RISK) == pytest.approx(0.125)
 
 
+def test_paired_delong_by_hand():
+    """Against a risk that tells all apart: differences -1/2 and 0 on either side, so z = -1/4 over the root of 1/8."""
+    apart, z, p = delong_test(OUTCOME, RISK, other=np.array([0.1, 0.2, 0.3, 0.4]))
+    assert apart == -0.25
+    assert z == pytest.approx(-math.sqrt(0.5))
+    assert p == pytest.approx(2 * norm.cdf(-math.sqrt(0.5)))
+
+
+def test_two_risks_that_rank_alike_cannot_be_tested():
+    apart, z, p = delong_test(OUTCOME, RISK, other=RISK * 2)
+    assert apart == 0
+    assert math.isnan(z)
+    assert math.isnan(p)
+    assert math.isnan(delong_test(np.ones(4), RISK, other=RISK)[0])
+
+
 def test_average_precision_by_hand():
     """At 0.8: 1 of 1; at 0.35: 2 of 3. The mean is 5/6."""
     assert auprc(OUTCOME, RISK)[0] == pytest.approx(5 / 6)
@@ -60,7 +78,14 @@ def test_a_weight_is_a_patient_counted_that_often():
     rng = np.random.default_rng(6)
     risk, outcome = rng.integers(1, 10, 60) / 10, (rng.random(60) < 0.4).astype(float)
     times = rng.integers(0, 4, (3, 60))
-    for measure in (auroc, auprc, brier, lambda *a, **k: calibration_line(*a, **k)[0]):
+    for measure in (
+        auroc,
+        auprc,
+        brier,
+        lambda *a, **k: calibration_line(*a, **k)[0],
+        lambda *a, **k: net_benefit(*a, threshold=0.3, **k),
+        lambda *a, **k: above_default(*a, threshold=0.3, **k),
+    ):
         together = measure(outcome, risk, weights=times.astype(float))
         alone = [measure(np.repeat(outcome, row), np.repeat(risk, row))[0] for row in times]
         assert together == pytest.approx(alone)
@@ -107,6 +132,14 @@ def test_the_rows_of_one_patient_are_drawn_together():
     assert (weights[:, 0] == weights[:, 2]).all()
     assert (weights[:, [0, 1, 3]].sum(axis=1) == 3).all()
     assert (weights == patient_weights(np.array([3, 9, 3, 4]), replicates=50, seed=1)).all()
+
+
+def test_each_class_is_drawn_again_in_its_own_number():
+    """A test set of 2 members and 3 others keeps 2 and 3 in every draw."""
+    weights = class_weights([2, 3], replicates=50, seed=1)
+    assert (weights[:, :2].sum(axis=1) == 2).all()
+    assert (weights[:, 2:].sum(axis=1) == 3).all()
+    assert len(np.unique(weights, axis=0)) > 10
 
 
 def test_the_interval_is_the_middle_95_of_100():

@@ -186,3 +186,23 @@ def test_a_task_of_other_data_is_refused_before_anything_is_measured(material, t
     with pytest.raises(TaskCodeUnknown, match="did you mean 'DISEASE'"):
         appraise(wrong, tmp_path / "evidence", seed=1, made=NOW)
     assert not (tmp_path / "evidence").exists()
+
+
+def test_a_forecast_that_is_not_there_is_refused_and_earlier_evidence_stays(material, tmp_path):
+    to = tmp_path / "evidence"
+    before = appraise(replace(material, forecast=None), to, seed=1, made=NOW).findings
+    with pytest.raises(FindingsFileError, match="not there"):
+        appraise(replace(material, forecast=tmp_path / "none.parquet"), to, seed=1, made=NOW)
+    assert read_bundle(to).findings == before
+
+
+def test_forecasts_of_other_patients_have_no_value_and_say_why(material, tmp_path):
+    other = pl.read_parquet(material.forecast).with_columns(pl.col("subject_id") + 100_000)
+    other.write_parquet(tmp_path / "other.parquet")
+    found = appraise(
+        replace(material, forecast=tmp_path / "other.parquet"), tmp_path / "evidence", seed=1, made=NOW
+    )
+    about = [one for one in found.findings if one.kind == "forecast"]
+    assert {one.value for one in about} == {None}
+    assert all("0 with the outcome among 0" in one.reason for one in about)
+    read_bundle(tmp_path / "evidence")

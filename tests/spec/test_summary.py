@@ -76,6 +76,7 @@ STAGES = [
                             "auprc",
                             "brier",
                             "slope",
+                            "intercept",
                             "baseline_auroc",
                             "auroc_minus_baseline",
                         )
@@ -83,14 +84,42 @@ STAGES = [
                 }
                 for task in TASKS
             ],
+            "privacy": {
+                "membership_auc": {"value": 0.52, "lower": 0.50, "upper": 0.54},
+                "control": interval(0.50),
+                "baseline": interval(0.50),
+                "attacks": [
+                    {
+                        "name": "likelihood",
+                        **interval(0.52),
+                        "control": interval(0.50),
+                        "baseline": interval(0.50),
+                    }
+                ],
+            },
         },
     ),
 ]
+GATE: dict[str, Json] = {
+    "verdict": "FAIL",
+    "reason": "1 of 1 criteria is not met",
+    "criteria": [
+        {
+            "id": "utility",
+            "metric": "utility.auroc_ratio",
+            **interval(0.925),
+            "bound": "lower",
+            "threshold": ">= 0.95",
+            "verdict": "FAIL",
+            "reason": "even the upper bound 0.945 lies below 0.95",
+        }
+    ],
+}
 
 
 @pytest.fixture
 def summary() -> dict[str, Json]:
-    return json.loads(json.dumps(summarise("cohort", 7, STAGES)))
+    return json.loads(json.dumps(summarise("cohort", 7, STAGES, gate=GATE)))
 
 
 def test_a_summary_keeps_its_contract(summary):
@@ -124,6 +153,18 @@ def test_the_closing_table_names_every_task_with_what_it_stands_beside(summary):
     assert "real-trained 0.800 (0.780 to 0.820)" in text
 
 
+def test_the_closing_lines_say_what_the_gate_and_the_attack_say(summary):
+    text = "\n".join(results(summary))
+    assert "gate: FAIL. 1 of 1 criteria is not met" in text
+    assert "membership attack" in text
+    assert "control 0.500 (0.480 to 0.520)" in text
+
+
+def test_a_gate_speaks_one_of_five_words(summary):
+    summary["gate"]["verdict"] = "OK"
+    assert "$.gate.verdict" in problems(summary)[0]
+
+
 def by_name(found: list[Row]) -> dict[str, Row]:
     return {row.name: row for row in found}
 
@@ -135,12 +176,14 @@ def test_a_benchmark_has_a_row_for_every_number_asked_for_the_missed_ones_includ
     assert found["cohort: generate"].met
     assert found["cohort: training"].value == 5.0
     assert found["cohort: whole demo"].met
-    assert len(found) == 2 + 2 * len(TASKS) + 3
+    attack = found["cohort: membership attack on the model, upper bound of the AUROC"]
+    assert (attack.value, attack.met, attack.baseline) == (0.54, True, 0.5)
+    assert len(found) == 2 + 2 * len(TASKS) + 1 + 3
 
 
 def test_what_was_not_measured_is_a_row_without_a_value_that_is_not_met():
     found = rows("icu", {}, seed=7)
-    assert [row.value for row in found] == [None] * 5
+    assert [row.value for row in found] == [None] * 6
     assert not any(row.met for row in found)
 
 
