@@ -36,6 +36,7 @@ from salus.formats.fhir_r4_resources import (
     Provenance,
     Request,
 )
+from salus.outlet.fhir_capability import EVERYTHING, Capability
 from salus.outlet.fhir_draft import Draft, instant, name_of
 
 CREATED = "201"
@@ -82,20 +83,25 @@ class Transaction:
         return Transaction(bundle={"resourceType": "Bundle", "type": "transaction", "entry": entries})
 
 
-def transaction(drafts: Sequence[Draft], origin: Origin) -> Transaction:
-    """Put resources, the model as a device, the Provenance of all and a line of audit into one transaction."""
+def transaction(
+    drafts: Sequence[Draft], origin: Origin, *, capability: Capability = EVERYTHING
+) -> Transaction:
+    """Put resources, the model as a device, the Provenance of all and a line of audit into one transaction.
+
+    A server that cannot find a kind by its identifier is not asked to: writing twice then creates twice.
+    """
     device = _device(origin)
     stamp = f"{'/'.join(draft.name for draft in drafts)}/{instant(origin.recorded)}"
     provenance = Draft(name=name_of("provenance", stamp), resource=_provenance(drafts, origin, device=device))
     audit = Draft(name=name_of("audit", stamp), resource=_audit(drafts, origin, device=device))
     everything = (*drafts, device, provenance, audit)
-    entries = [_entry(draft) for draft in everything]
+    entries = [_entry(draft, capability) for draft in everything]
     return Transaction(
         bundle={"resourceType": "Bundle", "type": "transaction", "entry": entries}, drafts=everything
     )
 
 
-def _entry(draft: Draft) -> Entry:
+def _entry(draft: Draft, capability: Capability) -> Entry:
     kind = draft.resource["resourceType"]
     if draft.earlier is not None:
         request: Request = {"method": "PUT", "url": f"{kind}/{draft.earlier['id']}"}
@@ -106,7 +112,7 @@ def _entry(draft: Draft) -> Entry:
         resource["id"] = draft.earlier["id"]
         return {"fullUrl": draft.full_url, "resource": resource, "request": request}
     request = {"method": "POST", "url": kind}
-    if draft.known_as is not None:
+    if draft.known_as is not None and capability.may_find(kind):
         request["ifNoneExist"] = f"identifier={draft.known_as['system']}|{draft.known_as['value']}"
     return {"fullUrl": draft.full_url, "resource": draft.resource, "request": request}
 

@@ -173,7 +173,9 @@ class Order:
     """How to write. ``overrides``: warning -> reason; ``asked_by``: who is answerable, as the audit trail names them.
 
     ``patients``: where the receiving system keeps each subject ("Patient/12"). ``earlier``: resources it holds that
-    this writing corrects, by what they are about (each kind says how). ``form``: the kind's own word for another shape.
+    this writing corrects, by what they are about (each kind says how). ``form``: the kind's own word for another shape;
+    empty: the best that the receiving system takes. ``server``: what that system says of itself, its
+    CapabilityStatement; empty: nobody asked it.
     """
 
     asked_by: str = "salus"
@@ -181,6 +183,7 @@ class Order:
     patients: Mapping[int, str] = field(default_factory=dict)
     earlier: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     form: str = ""
+    server: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

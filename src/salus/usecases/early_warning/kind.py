@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from salus.outlet.fhir_capability import read_capability
 from salus.outlet.fhir_transaction import transaction
 from salus.usecases.concerns import check_writable
 from salus.usecases.contract import (
@@ -62,9 +63,10 @@ class EarlyWarning:
     def write(self, proposal: Proposal, order: Order) -> Written:
         """Forecasts as FHIR RiskAssessments, or as documents."""
         remarks = check_writable(self.check(proposal), order.overrides, where=self._opened.folder.name)
+        capability = read_capability(order.server)
         origin = origin_of(self._opened, proposal, order, remarks=remarks)
-        drafts = tuple(risk_drafts(self._round, proposal, order))
-        return Written(transaction=transaction(drafts, origin), left_out={})
+        drafts = tuple(risk_drafts(self._round, proposal, order, capability))
+        return Written(transaction=transaction(drafts, origin, capability=capability), left_out={})
 
     def score(self) -> Score:
         """How good such forecasts were on held-out patients, group by group."""
@@ -79,7 +81,7 @@ def open_early_warning(opened: Opened) -> UseCaseKind:
 KIND = Kind(
     name="early-warning",
     meaning="how likely an outcome is for a patient, from what was known at the index moment",
-    seconds=60,
-    megabytes=1_500,
+    seconds=20,
+    megabytes=800,
     open=open_early_warning,
 )

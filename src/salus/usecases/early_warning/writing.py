@@ -8,6 +8,7 @@ from datetime import datetime
 import polars as pl
 
 from salus.errors import UseCaseValueError, nearest
+from salus.outlet.fhir_capability import Capability
 from salus.outlet.fhir_draft import Draft, earlier_resource
 from salus.outlet.fhir_risk import Risk, RiskForm, RiskWords, risk_draft
 from salus.programme.usecase import State
@@ -15,12 +16,14 @@ from salus.usecases.contract import Order, Proposal
 from salus.usecases.early_warning.ward_round import Known, WardRound
 
 
-def risk_drafts(around: WardRound, proposal: Proposal, order: Order) -> Iterator[Draft]:
+def risk_drafts(
+    around: WardRound, proposal: Proposal, order: Order, capability: Capability
+) -> Iterator[Draft]:
     """One resource for each patient and outcome that has a number.
 
     ``order.earlier`` holds what is corrected under "SUBJECT/OUTCOME"; ``order.form`` is one of :class:`RiskForm`.
     """
-    form, words = _form(order.form), _words(around)
+    form, words = _form(order.form, capability), _words(around)
     people = {patient.subject_id: patient for patient in around.patients}
     for row in proposal.rows.filter(pl.col("risk").is_not_null()).iter_rows(named=True):
         subject, outcome = int(row["subject_id"]), str(row["outcome"])
@@ -30,14 +33,24 @@ def risk_drafts(around: WardRound, proposal: Proposal, order: Order) -> Iterator
         yield risk_draft(risk, words, form=form, earlier=earlier)
 
 
-def _form(name: str) -> RiskForm:
-    if name and name not in list(RiskForm):
-        raise UseCaseValueError(
-            f"forecasts cannot be written as '{name}'{nearest(name, list(RiskForm))}",
-            where="order.form",
-            fix=f"use one of: {', '.join(RiskForm)}",
-        )
-    return RiskForm(name or RiskForm.RISK_ASSESSMENT)
+def _form(name: str, capability: Capability) -> RiskForm:
+    """The form that was asked for, or else the best that the receiving system takes."""
+    if name:
+        if name not in list(RiskForm):
+            raise UseCaseValueError(
+                f"forecasts cannot be written as '{name}'{nearest(name, list(RiskForm))}",
+                where="order.form",
+                fix=f"use one of: {', '.join(RiskForm)}",
+            )
+        return RiskForm(name)
+    for form in RiskForm:
+        if capability.may_create(form.resource_type):
+            return form
+    raise UseCaseValueError(
+        "the receiving system takes neither RiskAssessment nor DocumentReference",
+        where="order.server",
+        fix="show the forecast to people instead of writing it",
+    )
 
 
 def _words(around: WardRound) -> RiskWords:

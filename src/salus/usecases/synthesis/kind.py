@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from salus.formats.fhir_r4 import synthetic_meta
+from salus.outlet.fhir_capability import read_capability
 from salus.outlet.fhir_synthetic import synthetic_drafts
 from salus.outlet.fhir_transaction import transaction
 from salus.usecases.concerns import check_writable
@@ -89,8 +90,11 @@ class Synthesis:
             grain=self._opened.settings.grain,
             origin=proposal.digest,
         )
+        capability = read_capability(order.server)
         origin = origin_of(self._opened, proposal, order, remarks=remarks, meta=synthetic_meta())
-        return Written(transaction=transaction(found.drafts, origin), left_out=found.left_out)
+        return Written(
+            transaction=transaction(found.drafts, origin, capability=capability), left_out=found.left_out
+        )
 
     def score(self) -> Score:
         """Likeness, use and privacy, group by group."""
@@ -106,6 +110,6 @@ KIND = Kind(
     name="synthesis",
     meaning="patients nobody is, for those who may not see the real ones",
     seconds=20,
-    megabytes=1_500,
+    megabytes=800,
     open=open_synthesis,
 )
