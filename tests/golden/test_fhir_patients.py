@@ -136,7 +136,7 @@ def test_names_come_from_what_was_drawn(made):
     """The same draw gets the same names, another draw others: a server can tell whether it holds them."""
     one = rows((datetime(2000, 1, 4), "LOINC//29463-7", 70.3, "kg"))
     first, again = (synthetic_drafts(one, CODES, grain="day", origin="abc") for _ in range(2))
-    other = synthetic_drafts(one, CODES, grain="day", origin="abd")
+    other = synthetic_drafts(one, CODES, grain="day", origin="xyz")
     assert [draft.name for draft in first.drafts] == [draft.name for draft in again.drafts]
     assert not {draft.name for draft in first.drafts} & {draft.name for draft in other.drafts}
 

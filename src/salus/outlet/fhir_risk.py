@@ -6,7 +6,6 @@ what R4 says, and beside it the Monte Carlo interval with its unit, and both onc
 
 from __future__ import annotations
 
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +23,7 @@ from salus.formats.fhir_r4 import (
 )
 from salus.formats.fhir_r4_resources import DocumentReference, Prediction, Resource, RiskAssessment
 from salus.outlet.fhir_draft import Draft, identifier, name_of, written_time
+from salus.outlet.fhir_note import Note, note_resource
 
 
 class RiskForm(StrEnum):
@@ -134,33 +134,17 @@ def _prediction(risk: Risk, words: RiskWords) -> Prediction:
 
 def _document(risk: Risk, words: RiskWords, name: str) -> DocumentReference:
     """The same in plain text, for a system that files documents and reads nothing else."""
-    lines = (
-        words.title,
-        f"{risk.outcome}: {in_words(risk)}",
-        f"As of {written_time(risk.moment, words.grain)}.",
-        words.method,
-        words.note,
+    said = f"{risk.outcome}: {in_words(risk)}"
+    as_of = f"As of {written_time(risk.moment, words.grain)}."
+    return note_resource(
+        Note(
+            name=name,
+            title=words.title,
+            description=said,
+            lines=(words.title, said, as_of, words.method, words.note),
+            subject=_subject(risk),
+        )
     )
-    content = b64encode("\n".join(lines).encode()).decode("ascii")
-    return {
-        "resourceType": "DocumentReference",
-        "meta": machine_meta(),
-        "identifier": [identifier(name)],
-        "status": "current",
-        "docStatus": "preliminary",
-        "type": {"text": words.title},
-        "subject": _subject(risk),
-        "description": f"{risk.outcome}: {in_words(risk)}",
-        "content": [
-            {
-                "attachment": {
-                    "contentType": "text/plain; charset=utf-8",
-                    "data": content,
-                    "title": words.title,
-                }
-            }
-        ],
-    }
 
 
 def _subject(risk: Risk) -> Reference:

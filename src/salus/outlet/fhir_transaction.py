@@ -25,6 +25,7 @@ from salus.formats.fhir_r4 import (
     Identifier,
     Meta,
     Reference,
+    synthetic_meta,
 )
 from salus.formats.fhir_r4_resources import (
     AuditDetail,
@@ -46,7 +47,7 @@ CREATED = "201"
 class Origin:
     """Who wrote, when and from what. ``sources``: digests by role; ``remarks``: warnings that somebody overrode.
 
-    ``meta``: what the resources about the writing itself carry, as a mark of synthetic data.
+    ``synthetic``: then what is said about the writing is marked as the rest is.
     """
 
     device: str
@@ -55,7 +56,7 @@ class Origin:
     asked_by: str
     sources: Mapping[str, str]
     remarks: Sequence[str] = ()
-    meta: Meta | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +190,8 @@ Made = TypeVar("Made", Device, Provenance, AuditEvent)
 
 
 def _marked(resource: Made, origin: Origin) -> Made:
-    if origin.meta is not None:
-        resource["meta"] = origin.meta
+    if origin.synthetic:
+        resource["meta"] = synthetic_meta()
     return resource
 
 

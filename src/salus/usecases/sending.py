@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from salus.formats.fhir_r4 import Meta
 from salus.outlet.fhir_transaction import Origin
 from salus.usecases.contract import Order, Proposal
 from salus.usecases.opened import Opened
 
 
 def origin_of(
-    opened: Opened, proposal: Proposal, order: Order, *, remarks: Sequence[str], meta: Meta | None = None
+    opened: Opened, proposal: Proposal, order: Order, *, remarks: Sequence[str], synthetic: bool = False
 ) -> Origin:
     """What Provenance and AuditEvent say: the model as device, and digests of everything it rests on."""
     sources = dict(proposal.digests) | {"proposal": proposal.digest}
@@ -25,5 +24,5 @@ def origin_of(
         asked_by=order.asked_by,
         sources=sources,
         remarks=tuple(remarks),
-        meta=meta,
+        synthetic=synthetic,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from salus.formats.fhir_r4 import synthetic_meta
 from salus.outlet.fhir_capability import read_capability
 from salus.outlet.fhir_synthetic import synthetic_drafts
 from salus.outlet.fhir_transaction import transaction
@@ -91,7 +90,7 @@ class Synthesis:
             origin=proposal.digest,
         )
         capability = read_capability(order.server)
-        origin = origin_of(self._opened, proposal, order, remarks=remarks, meta=synthetic_meta())
+        origin = origin_of(self._opened, proposal, order, remarks=remarks, synthetic=True)
         return Written(
             transaction=transaction(found.drafts, origin, capability=capability), left_out=found.left_out
         )
