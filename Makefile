@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` (the whole road on real records) and `make test`. Nothing else needs setting up.
-# Choices: PYTHON=python3.12   SERVE=0 (do not open the report)   MINUTES=5.5 (training)   VENV=.venv
+# Choices: PYTHON=python3.12   SERVE=0 (do not open the workspace)   MINUTES=5.5 (training)   VENV=.venv
 #   PIP_INDEX_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   (small CPU build of torch on Linux)
 
 SHELL := /bin/sh
@@ -25,11 +25,11 @@ endif
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    real records -> model -> synthetic patients, forecasts and a report (first run installs, see README)"
+	@echo "make demo    real records -> model -> synthetic patients, forecasts, evidence, gate and workspace (first run installs)"
 	@echo "make test    format, lint, types, layers, spelling and all tests"
 	@echo "make check   the same without the slow tests"
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
-	@echo "make serve   open the finished report again      make docs  rewrite the generated map and tables"
+	@echo "make serve   open the workspace again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
 
 # --- environment -------------------------------------------------------------------------------------------------
@@ -68,9 +68,7 @@ demo-icu: $(VENV)/.installed
 	@$(BIN)/salus demo icu --to $(DEMO)/icu --minutes $(MINUTES) --seed $(SEED) $(NO_SERVE)
 
 serve: $(VENV)/.installed
-	@test -f $(DEMO)/cohort/report.html || { echo "No report yet: run make demo first."; exit 1; }
-	@echo "$(abspath $(DEMO))/cohort/report.html"
-	@$(BIN)/python -m webbrowser -t "file://$(abspath $(DEMO))/cohort/report.html"
+	@$(BIN)/salus serve $(DEMO)
 
 # --- checks ------------------------------------------------------------------------------------------------------
 

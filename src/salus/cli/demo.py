@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import webbrowser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from salus.cli import console
+from salus.web.serving import PORT, serve
 from salus.workflows.demo import Plan
 from salus.workflows.demo import demo as walk
 from salus.workflows.stages import Json
@@ -26,17 +25,20 @@ def demo(
     ] = None,
     minutes: Annotated[float, typer.Option(help="Minutes of training at most.", min=0.01)] = 5.5,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 1,
-    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not open the report.")] = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do not open the workspace.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the workspace, on this machine only.")] = PORT,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Walk the whole road and show where everything is."""
     folder = to or Path("build") / "demo" / example
-    plan = Plan(example=example, folder=folder, inputs=inputs, minutes=minutes, seed=seed)
+    plan = Plan(
+        example=example, folder=folder, inputs=inputs, minutes=minutes, seed=seed, now=datetime.now(UTC)
+    )
     with console.session(as_json) as progress:
         summary = walk(plan, progress=progress)
     console.result(summary, as_json, [*results(summary), "", *places(folder)])
-    if not no_serve:
-        show(folder / "report.html")
+    if not (no_serve or as_json):
+        serve(folder, port=port, open_browser=True)
 
 
 def results(summary: dict[str, Json]) -> list[str]:
@@ -55,15 +57,22 @@ def results(summary: dict[str, Json]) -> list[str]:
     if isinstance(fidelity, dict):
         beside = f"other real patients {_number(fidelity.get('ceiling'))}"
         rows.append(["fidelity", _number(fidelity.get("overall")), beside])
+    privacy, gate = summary["privacy"], summary["gate"]
+    if isinstance(privacy, dict):
+        beside = f"control {_interval(privacy['control'])}"
+        rows.append(["membership attack", _interval(privacy["membership_auc"]), beside])
     table = console.table(["AUROC on held-out patients", "value (95 % interval)", "beside it"], rows)
+    judged = f"gate: {gate['verdict']}. {gate['reason']}" if isinstance(gate, dict) else ""
     seconds, memory = summary["seconds"], summary["peak_memory_gb"]
-    return ["", *table, "", f"{seconds:.0f} s in all, {memory} GB of memory at most"]
+    return ["", *table, "", judged, f"{seconds:.0f} s in all, {memory} GB of memory at most"]
 
 
 def places(folder: Path) -> list[str]:
     """Where each file lies."""
     parts = {
-        "report": "report.html",
+        "use case": "usecase.yaml",
+        "evidence": "evidence",
+        "report to send": "report.html",
         "numbers": "summary.json",
         "real timeline": "timeline",
         "its quality": "quality/quality.html",
@@ -73,15 +82,6 @@ def places(folder: Path) -> list[str]:
         "forecasts": "forecasts",
     }
     return console.table(["what", "where"], [[name, str(folder / part)] for name, part in parts.items()])
-
-
-def show(page: Path) -> None:
-    """Open the report where there is a screen; else say where it is."""
-    has_screen = sys.platform == "darwin" or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    if not (has_screen and webbrowser.open(page.resolve().as_uri())):
-        print(f"Open in a browser: {page.resolve().as_uri()}", file=sys.stderr)
 
 
 def _rows(value: Json) -> list[dict[str, Json]]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from salus.errors import InputMissing
 from salus.formats.csv_source import Source
 from salus.formats.read_source import read_source
+from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import Progress
 from salus.workflows.appraise import Material, appraise
+from salus.workflows.compare import compare
 from salus.workflows.examples import Example, find_example
 from salus.workflows.export import export
 from salus.workflows.fetch import fetch
 from salus.workflows.forecast import ForecastResult, ForecastSettings, forecast
+from salus.workflows.futures import futures
+from salus.workflows.gate import judge_usecase
 from salus.workflows.generate import GenerateResult, generate
 from salus.workflows.ingest import ingest, input_folder
 from salus.workflows.quality import quality
@@ -27,38 +33,22 @@ from salus.workflows.train import TrainResult, train
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run, where to write, and the choices that change results. ``inputs``: None: found or fetched."""
+    """What to run, where to write, and the choices that change results. ``inputs``: None: found or fetched.
+
+    ``now``: when this runs; evidence carries it as its date.
+    """
 
     example: str
     folder: Path
+    now: datetime
     inputs: Path | None = None
     minutes: float = 5.5
     seed: int = 1
 
     @property
-    def timeline(self) -> Path:
-        """The real records."""
-        return self.folder / "timeline"
-
-    @property
-    def model(self) -> Path:
-        """The trained model."""
-        return self.folder / "model"
-
-    @property
-    def synthetic(self) -> Path:
-        """The synthetic patients."""
-        return self.folder / "synthetic"
-
-    @property
-    def risks(self) -> Path:
-        """The forecasts for held-out patients."""
-        return self.folder / "forecasts" / "held_out.parquet"
-
-    @property
-    def findings(self) -> Path:
-        """What was measured."""
-        return self.folder / "findings.json"
+    def at(self) -> UseCaseFolder:
+        """The use case's folder: its YAML files are copied there, everything is made there."""
+        return UseCaseFolder(self.folder)
 
 
 class Road:
@@ -74,6 +64,12 @@ class Road:
         self.done[stage.name] = run_stage(self.plan.folder, stage, work, after=before)
         return self.done[stage.name]
 
+    def summary(self) -> dict[str, Json]:
+        """The numbers so far, with the gate's judgement of this moment."""
+        judged = judge_usecase(self.plan.at, now=self.plan.now).as_json()
+        gate: Json = json.loads(json.dumps(judged))
+        return summarise(self.plan.example, self.plan.seed, list(self.done.values()), gate=gate)
+
 
 def demo(plan: Plan, *, progress: Progress) -> dict[str, Json]:
     """Walk the road and write ``summary.json``; stages that an earlier run finished are not done again."""
@@ -81,8 +77,9 @@ def demo(plan: Plan, *, progress: Progress) -> dict[str, Json]:
     road = Road(plan, example, progress)
     _read(road)
     _learn(road)
+    _weigh(road)
     _show(road)
-    summary = summarise(plan.example, plan.seed, list(road.done.values()))
+    summary = road.summary()
     unfinished = plan.folder / "summary.json.part"
     unfinished.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(plan.folder / "summary.json")
@@ -97,7 +94,7 @@ def _read(road: Road) -> None:
     files = tuple(folder / file.name for table in source.tables for file in table.files)
 
     def read() -> Json:
-        books = ingest(example.source, plan.timeline, inputs=folder, progress=road.progress)
+        books = ingest(example.source, plan.at.timeline, inputs=folder, progress=road.progress)
         return {
             "books": {"read": books.read, "kept": books.kept, "rejected": books.rejected},
             "patients": {name: books.patients.get(name, 0) for name in ("train", "tuning", "held_out")},
@@ -105,7 +102,7 @@ def _read(road: Road) -> None:
 
     stage = Stage(
         name="ingest",
-        output=plan.timeline,
+        output=plan.at.timeline,
         code=("formats", "intake", "timeline", "units.py", "workflows/ingest.py"),
         settings={},
         inputs=(example.source, *(file for file in files if file.exists())),
@@ -113,11 +110,11 @@ def _read(road: Road) -> None:
     road.do(stage, read)
 
     def check() -> Json:
-        found = quality(plan.timeline, plan.folder / "quality", progress=road.progress)
+        found = quality(plan.at.timeline, plan.at.quality, progress=road.progress)
         return {"patients": found.patients, "rows": found.rows, "to_look_at": list(found.to_look_at)}
 
     code = ("timeline", "workflows/pages", "workflows/quality.py")
-    stage = Stage(name="quality", output=plan.folder / "quality", code=code, settings={})
+    stage = Stage(name="quality", output=plan.at.quality, code=code, settings={})
     road.do(stage, check, after=["ingest"])
 
 
@@ -144,28 +141,32 @@ def _learn(road: Road) -> None:
     plan, example, progress = road.plan, road.example, road.progress
 
     def learn() -> Json:
-        result = train(plan.timeline, plan.model, minutes=plan.minutes, seed=plan.seed, progress=progress)
+        result = train(
+            plan.at.timeline, plan.at.model, minutes=plan.minutes, seed=plan.seed, progress=progress
+        )
         return told(result)
 
     settings: dict[str, Json] = {"minutes": plan.minutes, "seed": plan.seed}
     stage = Stage(
-        name="train", output=plan.model, code=("trajectory", "workflows/train.py"), settings=settings
+        name="train", output=plan.at.model, code=("trajectory", "workflows/train.py"), settings=settings
     )
     road.do(stage, learn, after=["ingest"])
     patients = _count(road.done["ingest"], "train")
 
     def draw() -> Json:
-        result = generate(plan.model, plan.synthetic, patients=patients, seed=plan.seed, progress=progress)
+        result = generate(
+            plan.at.model, plan.at.synthetic, patients=patients, seed=plan.seed, progress=progress
+        )
         return told(result)
 
     settings = {"patients": patients, "seed": plan.seed}
     drawing = ("trajectory", "workflows/generate.py")
-    stage = Stage(name="generate", output=plan.synthetic, code=drawing, settings=settings)
+    stage = Stage(name="generate", output=plan.at.synthetic, code=drawing, settings=settings)
     road.do(stage, draw, after=["train"])
     folder = plan.folder / "synthetic-source"
 
     def write() -> Json:
-        books = export(plan.synthetic, folder, like=example.source, progress=progress)
+        books = export(plan.at.synthetic, folder, like=example.source, progress=progress)
         return {"events": books.events, "written": books.written, "files": dict(books.files)}
 
     writing = ("outlet", "formats", "workflows/export.py")
@@ -173,53 +174,82 @@ def _learn(road: Road) -> None:
     road.do(stage, write, after=["generate"])
 
 
-def _show(road: Road) -> None:
-    """Forecast, appraise, report."""
+def _weigh(road: Road) -> None:
+    """Copy the use case's YAML files, forecast, measure the evidence."""
     plan, example, progress = road.plan, road.example, road.progress
+    described = tuple(path for path in example.described if path.exists())
+
+    def describe() -> Json:
+        for path in described:
+            shutil.copyfile(path, plan.folder / path.name)
+        return [path.name for path in described]
+
+    stage = Stage(
+        name="usecase", output=plan.at.description, code=("programme",), settings={}, inputs=described
+    )
+    road.do(stage, describe)
 
     def look_ahead() -> Json:
-        plan.risks.parent.mkdir(parents=True, exist_ok=True)
+        plan.at.risks.parent.mkdir(parents=True, exist_ok=True)
         settings = ForecastSettings(task=example.task, seed=plan.seed)
-        result = forecast(plan.model, plan.timeline, to=plan.risks, settings=settings, progress=progress)
+        result = forecast(
+            plan.at.model, plan.at.timeline, to=plan.at.risks, settings=settings, progress=progress
+        )
         return told(result)
 
     seed: dict[str, Json] = {"seed": plan.seed}
     stage = Stage(
         name="forecast",
-        output=plan.risks,
+        output=plan.at.risks,
         code=("trajectory", "cohort", "workflows/forecast.py"),
         settings=seed,
         inputs=(example.task,),
     )
     road.do(stage, look_ahead, after=["ingest", "train"])
 
-    def weigh() -> Json:
-        material = Material(
-            timeline=plan.timeline, synthetic=plan.synthetic, task=example.task, forecast=plan.risks
+    def measure() -> Json:
+        made = appraise(
+            Material.of(plan.at), plan.at.evidence, seed=plan.seed, made=plan.now, progress=progress
         )
-        return dict(appraise(material, plan.folder, seed=plan.seed, progress=progress).as_json())
+        return dict(made.as_json())
 
-    stage = Stage(
-        name="appraise",
-        output=plan.findings,
-        code=("evidence", "cohort", "workflows/appraise.py"),
-        settings=seed,
-        inputs=(example.task,),
-    )
-    road.do(stage, weigh, after=["ingest", "generate", "forecast"])
+    code = ("evidence", "cohort", "findings.py", "workflows/appraise.py", "workflows/membership.py")
+    stage = Stage(name="appraise", output=plan.at.evidence, code=code, settings=seed, inputs=described)
+    road.do(stage, measure, after=["ingest", "train", "generate", "forecast"])
+
+
+def _show(road: Road) -> None:
+    """Pages: synthetic beside real patients, futures of a dozen patients, and a file to send."""
+    plan, progress = road.plan, road.progress
+
+    def lay_side_by_side() -> Json:
+        compare(plan.at, progress=progress)
+        return None
+
+    drawing = ("workflows/pages", "workflows/compare.py", "workflows/report.py")
+    stage = Stage(name="compare", output=plan.at.comparison, code=drawing, settings={})
+    road.do(stage, lay_side_by_side, after=["ingest", "train", "generate", "appraise"])
+
+    def look_at_some() -> Json:
+        futures(plan.at, seed=plan.seed, progress=progress)
+        return None
+
+    code = ("trajectory", "cohort", "workflows/pages", "workflows/futures.py")
+    seed: dict[str, Json] = {"seed": plan.seed}
+    stage = Stage(name="futures", output=plan.at.futures, code=code, settings=seed)
+    road.do(stage, look_at_some, after=["ingest", "train", "forecast", "appraise"])
 
     def tell() -> Json:
-        numbers = summarise(plan.example, plan.seed, list(road.done.values()))
-        report(plan.folder, summary=numbers, task=example.task, progress=progress)
+        report(plan.at, summary=road.summary(), made=plan.now, progress=progress)
         return None
 
     stage = Stage(
         name="report",
         output=plan.folder / "report.html",
-        code=("workflows/pages", "workflows/report.py", "workflows/summary.py"),
+        code=(*drawing, "workflows/summary.py", "programme"),
         settings={},
     )
-    road.do(stage, tell, after=["quality", "train", "generate", "export", "forecast", "appraise"])
+    road.do(stage, tell, after=["usecase", "quality", "train", "generate", "export", "forecast", "compare"])
 
 
 def told(result: TrainResult | GenerateResult | ForecastResult) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import salus
 from salus.errors import UnknownExample, nearest
+from salus.programme.usecase_folder import UseCaseFolder
 
 PACKED = Path(salus.__file__).parent / "examples"
 CHECKOUT = Path(salus.__file__).parents[2] / "examples"
@@ -28,6 +29,12 @@ class Example:
     def task(self) -> Path:
         """What is forecast."""
         return self.folder / "task.yaml"
+
+    @property
+    def described(self) -> tuple[Path, ...]:
+        """What describes the use case: its YAML files and the digest its protocol was frozen with."""
+        at = UseCaseFolder(self.folder)
+        return (at.description, at.source, at.task, at.protocol, at.frozen)
 
 
 def find_example(name: str) -> Example:

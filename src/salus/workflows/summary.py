@@ -8,8 +8,11 @@ from salus.workflows.machine import hardware, versions
 from salus.workflows.stages import Done, Json
 
 
-def summarise(example: str, seed: int, done: Sequence[Done]) -> dict[str, Json]:
-    """Put together what the stages said and cost. Times of reused stages are those of the run that did them."""
+def summarise(example: str, seed: int, done: Sequence[Done], *, gate: Json) -> dict[str, Json]:
+    """Put together what the stages said and cost, and the gate's judgement.
+
+    Times of reused stages are those of the run that did them.
+    """
     said = {stage.name: stage.result if isinstance(stage.result, dict) else {} for stage in done}
     cost = {stage.name: stage for stage in done}
     ingested, appraised = said["ingest"], said["appraise"]
@@ -23,6 +26,8 @@ def summarise(example: str, seed: int, done: Sequence[Done]) -> dict[str, Json]:
         "fidelity": appraised["fidelity"],
         "utility": appraised["utility"],
         "forecast": appraised["forecast"],
+        "privacy": appraised["privacy"],
+        "gate": gate,
         "quality": said["quality"],
         "seed": seed,
         "versions": dict(versions()),
