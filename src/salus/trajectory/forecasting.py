@@ -61,7 +61,7 @@ def draw_risks(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Risks:
     """Sample futures of each history and count outcomes; no future event lies at or before the index moment."""
-    outcome, ending = _tables(vocabulary, asked.questions)
+    outcome, ending = settling_codes(vocabulary, asked.questions)
     watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
     sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
     patients, samples = histories.records.patients, asked.samples
@@ -71,13 +71,13 @@ def draw_risks(
         many.row = torch.arange(len(many.row))
         index = torch.from_numpy(np.repeat(histories.known_until, samples))
         chances = _follow(
-            sampler, many, index=index, horizons=_horizons(asked.questions), settles=outcome | ending
+            sampler, many, index=index, horizons=horizons_of(asked.questions), settles=outcome | ending
         )
     risk, lower, upper = monte_carlo(chances.reshape(patients, samples, -1))
     return Risks(risk=risk, lower=lower, upper=upper, samples=samples)
 
 
-def _horizons(questions: tuple[Question, ...]) -> IntArray:
+def horizons_of(questions: tuple[Question, ...]) -> IntArray:
     """Grains after the index up to which each question looks."""
     return np.asarray([FOREVER if question.within is None else question.within for question in questions])
 
@@ -106,7 +106,7 @@ def _follow(
     return chances
 
 
-def _tables(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
+def settling_codes(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Which codes are an outcome, and which end the question: shape (questions, codes), bool."""
     names = [entry.code for entry in vocabulary.entries]
     outcome = np.asarray([[name in question.codes for name in names] for question in questions])

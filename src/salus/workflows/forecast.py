@@ -78,7 +78,7 @@ def forecast(
             known_at_index(events, moments), codes, read_settings(timeline), loaded.vocabulary
         )
         moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
-        index = _grains(moments["prediction_time"], loaded.vocabulary.clock)
+        index = grains_of(moments["prediction_time"], loaded.vocabulary.clock)
     jobs = _jobs(records, index, settings)
     asked = Asked(questions=questions_of(task, loaded.vocabulary.clock), samples=settings.samples)
     risks = []
@@ -138,7 +138,7 @@ def questions_of(task: Task, clock: Clock) -> tuple[Question, ...]:
     )
 
 
-def _grains(times: pl.Series, clock: Clock) -> IntArray:
+def grains_of(times: pl.Series, clock: Clock) -> IntArray:
     """Grains from time zero of each index moment."""
     zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
     micros = (times.cast(pl.Datetime("us")) - zero).dt.total_microseconds()
