@@ -239,7 +239,7 @@ def incidence_picture(curves: pl.DataFrame, *, until: float, file: str, caption:
         low, middle, high = (
             list(zip(hours, inside[column], strict=True)) for column in ("lower", "risk", "upper")
         )
-        look, dash = place % len(DASHES), DASHES[place % len(DASHES)]
+        look, dash = (place + 1) % len(DASHES), DASHES[place % len(DASHES)]
         bands.append(axes.band(low, high, f"f{look} wide"))
         lines.append(axes.line(middle, f"c{look}", dash))
         share = f"{100 * own['risk'][-1]:.1f}{HELD}%"

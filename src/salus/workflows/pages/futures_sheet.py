@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from salus.cohort.task import Task
+from salus.cohort.task import Outcome, Task
 from salus.trajectory.futures import LEAST_FUTURES
 from salus.workflows.pages.futures_pictures import Measured, bands_of, incidence_picture, value_picture
 from salus.workflows.pages.sheet import Figure, Section, Sheet, Table
@@ -235,19 +235,20 @@ def _answer_words(label: bool | None, reason: str | None) -> str:
     if label is not None:
         return "it happened" if label else "it did not happen"
     words = {
-        "prior": "present at the index already",
+        "prior": "it had happened before the index",
         "censored": "not known: the record ends first",
         "ended": "not known: the record ends before the index",
     }
     return words.get(str(reason), "not known")
 
 
-def _had_already(patient: Patient, task: str) -> bool:
-    return patient.answers.get(task, (None, None))[1] == "prior"
+def _had_already(patient: Patient, outcome: Outcome) -> bool:
+    """Whether it was known at the index that the patient has it: what came to light later does not count."""
+    return not set(outcome.unless_before).isdisjoint(patient.known["code"])
 
 
 def _incidence_section(patient: Patient, scene: Scene, pictures: dict[str, str]) -> Section:
-    already = [outcome.name for outcome in scene.task.outcomes if _had_already(patient, outcome.name)]
+    already = [outcome.name for outcome in scene.task.outcomes if _had_already(patient, outcome)]
     curves = patient.curves.filter(~pl.col("task").is_in(already))
     figures: tuple[Figure, ...] = ()
     if curves.height:
