@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
+
+import httpx
 
 from salus.programme.freezing import freeze
 from salus.programme.usecase_folder import UseCaseFolder
+from salus.web.application import workspace
 from salus.workflows.pages.sheet import Check, Figure, Section, Sheet, Table, write_sheet
 from tests.small_usecase import FINDING, GOOD, give_evidence, small_usecase
 
 FROZEN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-CANARY = "987.65"
-"""A value that only one file holds."""
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 200" width="360" height="200">'
     "<style>.a{fill:#1f5aa6}.t{fill:#1a1d21;font:13px sans-serif}"
@@ -126,3 +130,55 @@ def workspace_folder(root: Path) -> Path:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return folder
+
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+class Visitor:
+    """Asks the pages without a network, as a browser on this machine would."""
+
+    def __init__(self, root: Path, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.app = workspace(root, clock=clock) if clock else workspace(root)
+
+    def get(self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8765") -> httpx.Response:
+        return asyncio.run(self._ask(path, method, host))
+
+    async def _ask(self, path: str, method: str, host: str) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+            return await client.request(method, path, headers={"host": host})
+
+
+class Seen(HTMLParser):
+    """What a page holds: its links, headings, names of places, pictures, and its words."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.places: list[str] = []
+        self.headings: list[int] = []
+        self.images: list[dict[str, str | None]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if tag == "a" and given.get("href"):
+            self.links.append(str(given["href"]))
+        if given.get("id"):
+            self.places.append(str(given["id"]))
+        if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit():
+            self.headings.append(int(tag[1]))
+        if tag == "img":
+            self.images.append(given)
+
+    def handle_data(self, data: str) -> None:
+        self._words.append(data)
+
+    @property
+    def words(self) -> str:
+        """All text, with single plain spaces."""
+        return " ".join("".join(self._words).split())

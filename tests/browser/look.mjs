@@ -18,6 +18,7 @@ const { values: given } = parseArgs({
 const START = new URL(given.url);
 const MOST_ALIKE = Number(given["most-alike"]);
 const WIDTHS = [375, 1440];
+const BETWEEN = [320, 768, 1000, 1024];
 const SCHEMES = ["light", "dark"];
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -53,20 +54,30 @@ const insideThePage = async () => {
 };
 const accessibility = async () => {
   const found = await globalThis.axe.run(document, { rules: { "target-size": { enabled: true } } });
-  return found.violations.map((one) => ({
+  const violations = found.violations.map((one) => ({
     rule: one.id, impact: one.impact, help: one.help, nodes: one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)),
   }));
+  const unsure = found.incomplete.map((one) => `${one.id}: ${one.nodes.length}`);
+  return { violations, unsure, rules_passed: found.passes.length };
 };
 
 const browser = await chromium.launch({ executablePath: given.chromium, headless: true, args: FLAGS });
 const report = { browser: browser.version(), pages: [], links: {}, keyboard: {} };
 await mkdir(given.to, { recursive: true });
 
-const look = async (path, width, scheme) => {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme });
-  const page = await context.newPage();
-  const seen = { path, width, scheme, console: [], elsewhere: [], failed: [], bytes: 0 };
+// One window for each width and scheme, used for all pages: nothing is kept between pages but the style sheet.
+const windows = [];
+for (const width of WIDTHS) {
+  for (const scheme of SCHEMES) {
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme });
+    windows.push({ width, scheme, page: await context.newPage() });
+  }
+}
+
+const look = async (path, { width, scheme, page }) => {
+  const seen = { path, width, scheme, console: [], elsewhere: [], failed: [], between: {}, bytes: 0 };
   const sizes = [];
+  page.removeAllListeners();
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && seen.console.push(line.text()));
   page.on("pageerror", (error) => seen.console.push(String(error)));
   page.on("request", (request) => new URL(request.url()).host !== START.host && seen.elsewhere.push(request.url()));
@@ -81,9 +92,15 @@ const look = async (path, width, scheme) => {
   Object.assign(seen, await page.evaluate(insideThePage));
   seen.bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   await page.evaluate(AXE);
-  seen.violations = await page.evaluate(accessibility);
+  Object.assign(seen, await page.evaluate(accessibility));
   await page.screenshot({ path: join(given.to, `${nameOf(path)}-${width}-${scheme}.png`), fullPage: true });
-  await context.close();
+  if (width === WIDTHS[0] && scheme === SCHEMES[0]) {
+    for (const between of BETWEEN) {
+      await page.setViewportSize({ width: between, height: 900 });
+      seen.between[between] = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    }
+    await page.setViewportSize({ width, height: 900 });
+  }
   report.pages.push(seen);
   return seen;
 };
@@ -95,9 +112,7 @@ const many = {};
 while (toOpen.length) {
   const path = toOpen.shift();
   let links = [];
-  for (const width of WIDTHS) {
-    for (const scheme of SCHEMES) links = (await look(path, width, scheme)).links;
-  }
+  for (const each of windows) links = (await look(path, each)).links;
   for (const link of links.map((each) => new URL(each)).filter((each) => each.host === START.host)) {
     const next = link.pathname + link.search;
     if (known.has(next)) continue;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from salus.web.serving import PORT, open_workspace
 
 def serve(
     folder: Annotated[
-        Path, typer.Argument(help="A use case's folder, or a folder of such folders.", metavar="[DIR]")
+        Path, typer.Argument(help="A use case's folder, or a folder of such folders.", metavar="DIR")
     ] = Path("build/demo"),
     port: Annotated[
         int,
@@ -29,6 +28,8 @@ def serve(
 ) -> None:
     """Open the workspace and answer until Ctrl-C."""
     opened = open_workspace(folder, port=port)
-    console.result({"url": opened.url, "usecases": opened.usecases}, as_json, opened.lines())
-    sys.stdout.flush()
-    opened.run(open_browser=not (no_browser or as_json))
+    told = {"url": opened.url, "usecases": opened.usecases}
+    opened.run(
+        announce=lambda: console.result(told, as_json, opened.lines()),
+        open_browser=not (no_browser or as_json),
+    )

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,26 +43,29 @@ class Opened:
             "only this machine can open it, and there is no sign-in yet; Ctrl-C stops it",
         ]
 
-    def run(self, *, open_browser: bool = True) -> None:
-        """Answer until Ctrl-C."""
+    def run(self, *, announce: Callable[[], None], open_browser: bool = True) -> None:
+        """Say where it is, then answer until Ctrl-C."""
         shelf = Shelf()
-        threading.Thread(target=_read_ahead, args=(self.root, shelf), daemon=True).start()
-        if open_browser and has_display(os.environ):
-            threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
-        settings = uvicorn.Config(
-            workspace(self.root, shelf=shelf),
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            date_header=True,
-            timeout_graceful_shutdown=SECONDS_TO_END,
+        server = uvicorn.Server(
+            uvicorn.Config(
+                workspace(self.root, shelf=shelf),
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=SECONDS_TO_END,
+            )
         )
         try:
-            uvicorn.Server(settings).run(sockets=[self.listener])
+            announce()
+            sys.stdout.flush()
+            threading.Thread(target=_read_ahead, args=(self.root, shelf), daemon=True).start()
+            if open_browser and has_display(os.environ):
+                threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
+            server.run(sockets=[self.listener])
         except KeyboardInterrupt:
-            print("\nthe workspace is closed", flush=True)
+            print("\nthe workspace is closed", file=sys.stderr, flush=True)
         finally:
             self.listener.close()
 
@@ -82,8 +85,7 @@ def open_workspace(root: Path, *, port: int = PORT) -> Opened:
 def serve(root: Path, *, port: int = PORT, open_browser: bool = True) -> None:
     """Open the workspace on ``root``, say where, and answer until Ctrl-C."""
     opened = open_workspace(root, port=port)
-    print("\n".join(opened.lines()), flush=True)
-    opened.run(open_browser=open_browser)
+    opened.run(announce=lambda: print("\n".join(opened.lines())), open_browser=open_browser)
 
 
 def has_display(surroundings: Mapping[str, str], *, system: str = sys.platform) -> bool:
