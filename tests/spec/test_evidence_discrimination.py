@@ -146,3 +146,19 @@ def test_the_interval_is_the_middle_95_of_100():
     found = interval(50.0, np.arange(101, dtype=float))
     assert [found.value, found.lower, found.upper] == pytest.approx([50.0, 2.5, 97.5])
     assert interval(float("nan"), np.ones(3)).value is None
+
+
+def test_bounds_lean_away_from_the_side_on_which_the_replicates_lie():
+    """69.15 % of the replicates lie below the value, half a standard deviation: bounds at the normal distribution's
+    1 - 1.96 and 1 + 1.96, which are 16.85 and 99.85 %."""
+    found = interval(69.145, np.arange(10_000) / 100)
+    assert [found.lower, found.upper] == pytest.approx([16.85, 99.85], abs=0.02)
+
+
+def test_few_patients_make_the_bounds_wider():
+    """Five patients: Student's t with 4 degrees of freedom is 2.776, times the root of 5/4: the whole range nearly."""
+    replicates = np.arange(1001, dtype=float)
+    found = interval(500.0, replicates, patients=5)
+    assert found.upper == pytest.approx(1000 * norm.cdf(2.776 * math.sqrt(1.25)), abs=0.5)
+    assert found.lower == pytest.approx(1000 - found.upper, abs=0.5)
+    assert interval(500.0, replicates, patients=100_000).upper == pytest.approx(975, abs=0.1)

@@ -1,1 +1,1 @@
-"""How good, how alike, how useful, how private: measurements with intervals, given as findings and never as verdicts."""
+"""How good, how alike, how useful, how private: findings with intervals, never verdicts."""

@@ -13,14 +13,14 @@ from salus.evidence.discrimination import Floats, auprc, auroc, brier
 from salus.evidence.groups import Slice
 from salus.evidence.net_benefit import THRESHOLDS, above_default, net_benefit, net_benefit_curve
 from salus.evidence.outcome_model import METHOD
-from salus.evidence.resampling import REPLICATES, interval, patient_weights
+from salus.evidence.resampling import BOUNDS, REPLICATES, interval, patient_weights
 from salus.evidence.withheld import SMALLEST, shown, told
 from salus.findings import Finding
 
 LEAST_EVENTS = 5
 LEAST_IN_GROUP = 10
 BINS = 10
-BOUNDS = f"{REPLICATES:,} bootstrap draws of patients, percentile bounds"
+DRAWN = f"{REPLICATES:,} bootstrap draws of patients, {BOUNDS}"
 RECALIBRATION = "logistic recalibration; risks of 0 or 1 moved inside by half a sample"
 MEASURES = {
     "auroc": ("share of pairs told apart, ties half", ""),
@@ -178,7 +178,7 @@ def _finding(
     asked: _Asked, metric: str, numbers: tuple[float, Floats], *, said: tuple[str, str], seed: int
 ) -> Finding:
     """Put value and draws into a finding; ``said``: method and comparison."""
-    bounds = interval(*numbers)
+    bounds = interval(*numbers, patients=asked.rows["subject_id"].n_unique())
     return Finding(
         metric=metric,
         population=asked.population,
@@ -187,7 +187,7 @@ def _finding(
         upper=bounds.upper,
         patients=shown(asked.rows.height),
         events=asked.events,
-        method=f"{said[0]}; {BOUNDS}",
+        method=f"{said[0]}; {DRAWN}",
         seed=seed,
         comparison=said[1],
         reason=asked.reason

@@ -14,14 +14,14 @@ import polars as pl
 
 from salus.evidence.attacks import People, blind_scores, density_scores, likelihood_scores, nearest_scores
 from salus.evidence.discrimination import Floats, auroc
-from salus.evidence.resampling import REPLICATES, class_weights, interval
+from salus.evidence.resampling import BOUNDS, REPLICATES, class_weights, interval
 from salus.evidence.withheld import shown, told
 from salus.findings import Finding, Interval
 
 TEXT = {"comparison": pl.String, "who": pl.String}
 LEAST = 50
 NOT_MEASURED = Interval(None)
-BOUNDS = f"{REPLICATES:,} bootstrap draws of patients within each group, percentile bounds"
+DRAWN = f"{REPLICATES:,} bootstrap draws of patients within each group, {BOUNDS}"
 METHODS = {
     "likelihood": "likelihood of the record under the model: {way}; the strongest of {ways} ways, a choice that"
     " overstates it a little",
@@ -165,7 +165,7 @@ def _auc(scores: Floats, first: int, *, seed: int | None) -> Interval:
     if seed is None:
         return Interval(value)
     weights = class_weights([first, len(scores) - first], seed=seed)
-    return interval(value, auroc(outcome, scores, weights=weights))
+    return interval(value, auroc(outcome, scores, weights=weights), patients=len(scores))
 
 
 def _strongest(attacks: list[_Attack]) -> _Attack:
@@ -205,7 +205,7 @@ def _findings(attack: _Attack, guess: Interval, *, sides: Sides, seed: int) -> l
             lower=found.lower,
             upper=found.upper,
             patients=shown(first) + shown(len(sides.others)),
-            method=f"{said}; {BOUNDS}",
+            method=f"{said}; {DRAWN}",
             seed=seed,
             comparison=comparison,
             reason=why,

@@ -58,7 +58,8 @@ def net_benefit_curve(
         value = float(net_benefit(outcome, risk, threshold=threshold)[0])
         bounds = Interval(value)
         if weights is not None:
-            bounds = interval(value, net_benefit(outcome, risk, threshold=threshold, weights=weights))
+            drawn = net_benefit(outcome, risk, threshold=threshold, weights=weights)
+            bounds = interval(value, drawn, patients=len(outcome))
         everybody = float(net_benefit_of_all(outcome, threshold=threshold)[0])
         rows.append((threshold, bounds.value, bounds.lower, bounds.upper, everybody))
     columns = ("threshold", "forecast", "lower", "upper", "everybody")

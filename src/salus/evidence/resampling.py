@@ -1,4 +1,4 @@
-"""How sure a number is: draw patients again with replacement, measure again, and take the middle 95 %."""
+"""How sure a number is: draw patients again with replacement, measure again, take the middle 95 %."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from salus.evidence.discrimination import Floats
 from salus.findings import Interval
 
 REPLICATES = 1000
 LEVEL = 0.95
+BOUNDS = "bias-corrected percentile bounds"
+FURTHEST = (0.01, 0.99)
+"""How far to one side of its replicates a value is taken to lie at most: a thousand replicates show no more."""
 Ints: TypeAlias = NDArray[np.int64]
 
 
@@ -43,13 +48,24 @@ def class_weights(sizes: Sequence[int], *, replicates: int = REPLICATES, seed: i
     return np.hstack(parts)
 
 
-def interval(value: float, replicates: Floats, *, level: float = LEVEL) -> Interval:
-    """The value with the percentile bounds of its replicates; replicates without a value are left out."""
+def interval(
+    value: float, replicates: Floats, *, level: float = LEVEL, patients: int | None = None
+) -> Interval:
+    """The value with bias-corrected percentile bounds of its replicates; those without a value are left out.
+
+    Where more than half of the replicates lie to one side of the value, the bounds lean to the other (Efron, Can J
+    Stat 1981). ``patients``: how many were drawn; few make the bounds wider, as Student's t is wider than the normal
+    (Hesterberg, Am Stat 2015).
+    """
     if not np.isfinite(value):
         return Interval(None)
     known = replicates[np.isfinite(replicates)]
     if len(known) < len(replicates) / 2:
         return Interval(float(value))
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(known, [tail, 1 - tail])
+    below = (known < value).mean() + (known == value).mean() / 2
+    lean = norm.ppf(np.clip(below, *FURTHEST))
+    reach = norm.ppf((1 + level) / 2)
+    if patients is not None and patients > 1:
+        reach = student.ppf((1 + level) / 2, patients - 1) * np.sqrt(patients / (patients - 1))
+    lower, upper = np.quantile(known, norm.cdf([2 * lean - reach, 2 * lean + reach]))
     return Interval(float(value), float(lower), float(upper))

@@ -12,7 +12,7 @@ import polars as pl
 
 from salus.evidence.discrimination import auroc
 from salus.evidence.outcome_model import METHOD, FeatureTables, Population, fit_and_predict
-from salus.evidence.resampling import interval, patient_weights
+from salus.evidence.resampling import BOUNDS, REPLICATES, interval, patient_weights
 from salus.findings import Finding, Interval
 
 RISKS = {
@@ -76,7 +76,7 @@ def _findings(task: str, risks: pl.DataFrame, *, reasons: tuple[str, str], seed:
     sides = ("trained on real patients", "trained on synthetic patients", "synthetic / real")
     found = []
     for name, side, value, drawn, why in zip(names, sides, values, draws, missing, strict=True):
-        bounds: Interval = interval(value, drawn)
+        bounds: Interval = interval(value, drawn, patients=risks.height)
         found.append(
             Finding(
                 metric=name,
@@ -86,7 +86,7 @@ def _findings(task: str, risks: pl.DataFrame, *, reasons: tuple[str, str], seed:
                 upper=bounds.upper,
                 patients=risks.height,
                 events=int(outcome.sum()),
-                method=f"{METHOD}; 1,000 bootstrap draws of patients, percentile bounds",
+                method=f"{METHOD}; {REPLICATES:,} bootstrap draws of patients, {BOUNDS}",
                 seed=seed,
                 comparison=side,
                 reason=why if bounds.value is None else "",
