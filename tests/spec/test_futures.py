@@ -16,6 +16,7 @@ import torch
 
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import QUIET
+from salus.timeline.store import read_codes, read_settings, read_timeline, write_timeline
 from salus.trajectory.futures import Chances, Settling, fan, follow, incidence
 from salus.trajectory.sampling import Drawn
 from salus.workflows.forecast import ForecastSettings, forecast
@@ -226,9 +227,45 @@ def test_the_page_says_what_was_known_with_unit_and_time(drawn_ward):
     known = next(s for s in sheet.sections if s.name == "known").tables[0]
     assert "REAL" in known.caption
     assert len(known.rows) == 1
-    what, value, when, at_once = known.rows[0]
-    assert (what, when, at_once) == ("potassium", "at the index", "at once")
+    what, value, when = known.rows[0]
+    assert (what, when) == ("potassium", "at the index")
     assert re.fullmatch(r"\d\.\d\smmol/L", value)
+
+
+def test_an_outcome_that_is_there_already_is_not_asked_for(ward_usecase, tmp_path):
+    """Women are given a second outcome they have had before: no risk in the list, no curve, and the page says so."""
+    place = copy_of(ward_usecase, tmp_path / "ward")
+    second = (
+        "  - name: again\n    any_of: [MEDS_DEATH]\n    within: {days: 30}\n    unless_before: [SEX//F]\n"
+    )
+    place.task.write_text(place.task.read_text() + second)
+    risks = pl.read_parquet(place.risks)
+    pl.concat([risks, risks.with_columns(task=pl.lit("again"))]).write_parquet(place.risks)
+    futures(place, samples=4, seed=1, progress=QUIET)
+    for row, (_, sheet) in zip(listed_in(place), sheets(place), strict=True):
+        woman = "female" in row["title"]
+        assert ("again" in {risk["task"] for risk in row["risks"]}) is not woman
+        outcomes = next(s for s in sheet.sections if s.name == "outcomes")
+        assert ("again was present at the index already and is not drawn." in outcomes.words) is woman
+        assert ("again" in outcomes.figures[0].alternative) is not woman
+        told = next(s for s in sheet.sections if s.name == "risks-section").tables[0].rows[1]
+        assert (told[1] == "present already") is woman
+
+
+def test_a_result_released_later_than_it_was_drawn_says_when(ward_usecase, tmp_path):
+    """The index a day after entry; the potassium of day 0 released 12 hours after it was drawn."""
+    place = copy_of(ward_usecase, tmp_path / "ward")
+    place.task.write_text(place.task.read_text().replace("ENTRY}", "ENTRY, after: {days: 1}}"))
+    late = pl.when(pl.col("code") == "LOINC//2823-3").then(pl.col("known_time") + pl.duration(hours=12))
+    events = read_timeline(place.timeline).with_columns(known_time=late.otherwise("known_time"))
+    codes, settings = read_codes(place.timeline), read_settings(place.timeline)
+    write_timeline(place.timeline, events, codes=codes, settings=settings)
+    futures(place, patients=1, samples=4, seed=1, progress=QUIET)
+    ((_, sheet),) = sheets(place)
+    known = next(s for s in sheet.sections if s.name == "known").tables[0]
+    assert known.heads[3] == "known to staff"
+    said = [cell.replace("\N{NO-BREAK SPACE}", " ") for cell in known.rows[0]]
+    assert said[2:] == ["24.0 hours before", "12.0 hours before"]
 
 
 def test_the_baseline_s_risk_stands_beside_the_forecast(drawn_ward):

@@ -29,7 +29,14 @@ from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import GRAIN_SECONDS
 from salus.workflows.forecast import grains_of, questions_of
 from salus.workflows.futures_choice import Held, check_model, choose, open_at_index, read_held_out
-from salus.workflows.pages.futures_sheet import APART, Patient, Scene, patient_sheet, patient_title
+from salus.workflows.pages.futures_sheet import (
+    APART,
+    Patient,
+    Scene,
+    had_already,
+    patient_sheet,
+    patient_title,
+)
 from salus.workflows.pages.sheet import write_sheet
 
 LIST_FILE, ROWS_FILE = "futures.json", "futures.parquet"
@@ -271,9 +278,9 @@ def _write_list(people: Sequence[Patient], scene: Scene, place: Path) -> None:
         {
             "number": one.number,
             "title": patient_title(one, scene),
-            "risks": one.risks.select(
-                "task", pl.col("risk", "lower", "upper").cast(pl.Float64).round(6)
-            ).to_dicts(),
+            "risks": one.risks.filter(~pl.col("task").is_in(had_already(one, scene)))
+            .select("task", pl.col("risk", "lower", "upper").cast(pl.Float64).round(6))
+            .to_dicts(),
         }
         for one in people
     ]

@@ -189,10 +189,14 @@ def _value_key(*, held: bool, drawn: bool) -> list[str]:
 
 def _caption(shown: Measured, older: int, bands: pl.DataFrame) -> str:
     said = f"{shown.name}."
+    if shown.known.height:
+        said += f" Last known: {number(float(shown.known['value'][-1]), shown.unit)}."
+    if bands.height:
+        said += f" Median where the fan ends: {number(float(bands['middle'][-1]), shown.unit)}."
+    elif shown.horizon:
+        said += " Too few futures hold a value for a fan."
     if older:
         said += f" {older} older {'value is' if older == 1 else 'values are'} not drawn."
-    if shown.horizon and bands.is_empty():
-        said += " Too few futures hold a value for a fan."
     return said
 
 

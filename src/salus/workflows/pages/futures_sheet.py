@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from salus.cohort.task import Outcome, Task
+from salus.cohort.task import Task
 from salus.trajectory.futures import LEAST_FUTURES
 from salus.workflows.pages.futures_pictures import Measured, bands_of, incidence_picture, value_picture
 from salus.workflows.pages.sheet import Figure, Section, Sheet, Table
 from salus.workflows.pages.words import HELD, interval, number, share, shown_unit
 
-PICTURES = 8
+PICTURES, FIRST = 8, 10
 APART = ("anchor", "birth", "death", "follow_up_end")
 NO_BASELINE = "not measured"
 
@@ -141,28 +141,38 @@ def _known_section(patient: Patient, scene: Scene) -> Section:
     )
     values = dated.drop_nulls("numeric_value").sort("hours", maintain_order=True)
     last = values.group_by("code", maintain_order=True).last()
-    rows = tuple(
-        (
-            name_of(about[row["code"]]),
-            _value_words(row, about[row["code"]]),
-            moment_words(row["hours"]),
-            "at once" if row["known_hours"] == row["hours"] else moment_words(row["known_hours"]),
-        )
-        for row in _ordered(last, scene)
-    )
-    measured = Table(
-        name="known-values",
-        caption="REAL: the last value of everything measured",
-        heads=("what", "last value", "measured", "known to staff"),
-        rows=rows,
-        empty="Nothing was measured before the index.",
-    )
+    late = last.filter(pl.col("known_hours") != pl.col("hours")).height > 0
+    rows = [_value_row(row, about[row["code"]], late=late) for row in _ordered(last, scene)]
+    first = _values_table("known-values", "REAL: the last value of what is measured most", rows[:FIRST], late)
+    other = _values_table("other-values", "REAL: the last value of what else is measured", rows[FIRST:], late)
+    facts = _facts_table(dated.filter(pl.col("numeric_value").is_null()), about)
+    words = ["Nothing below was known later than the index; the model saw these facts and no others."]
+    if rows and not late:
+        words.append("Each value was known to staff at the time it was measured.")
     return Section(
         name="known",
         heading="Known at the index",
-        words=("Nothing below was known later than the index; the model saw these facts and no others.",),
-        tables=(measured, _facts_table(dated.filter(pl.col("numeric_value").is_null()), about)),
+        words=tuple(words),
+        tables=(first, facts),
+        folded=(other,) if other.rows else (),
     )
+
+
+def _values_table(name: str, caption: str, rows: list[tuple[str, ...]], late: bool) -> Table:
+    return Table(
+        name=name,
+        caption=caption,
+        heads=("what", "last value", "measured", *(("known to staff",) if late else ())),
+        rows=tuple(rows),
+        empty="Nothing was measured before the index.",
+    )
+
+
+def _value_row(row: Mapping[str, Any], about: Mapping[str, object], *, late: bool) -> tuple[str, ...]:
+    """What, last value, when; and when it was known, where that differs in any row."""
+    known = "at once" if row["known_hours"] == row["hours"] else moment_words(row["known_hours"])
+    when = moment_words(row["hours"])
+    return (name_of(about), _value_words(row, about), when, *((known,) if late else ()))
 
 
 def _ordered(last: pl.DataFrame, scene: Scene) -> list[dict[str, Any]]:
@@ -195,32 +205,34 @@ def _facts_table(facts: pl.DataFrame, about: Mapping[str, Mapping[str, object]])
         caption="REAL: diagnoses and other facts present",
         heads=("what", "first", "last"),
         rows=rows,
+        words_first=3,
         empty="No diagnosis or other fact is recorded before the index.",
     )
 
 
 def _risk_section(patient: Patient, scene: Scene) -> Section:
     rows = []
+    already = had_already(patient, scene)
     for row in patient.risks.to_dicts():
-        label, reason = patient.answers.get(row["task"], (None, None))
         baseline = None if patient.baseline is None else patient.baseline.get(row["task"])
+        there = row["task"] in already
         rows.append(
             (
                 row["task"],
-                interval(row["risk"], row["lower"], row["upper"]),
+                "present already" if there else interval(row["risk"], row["lower"], row["upper"]),
                 NO_BASELINE if baseline is None else f"{baseline:.3f}",
-                _answer_words(label, reason),
+                _answer_words(*patient.answers.get(row["task"], (None, None))),
             )
         )
     table = Table(
         name="risks",
         caption="Risk of each outcome, with its 95 % Monte Carlo interval, beside the baseline",
-        heads=("outcome", "forecast risk", "baseline's risk", "REAL: what happened, held back"),
+        heads=("outcome", "forecast risk", "baseline's risk", "REAL: what happened"),
         rows=tuple(rows),
     )
     notes = [
         "A risk is the expected share of futures in which the outcome happens. The interval says how sure the drawing"
-        " is, not how right the model is."
+        " is, not how right the model is. What really happened was held back from the model."
     ]
     if patient.baseline is None:
         notes.append(
@@ -242,13 +254,14 @@ def _answer_words(label: bool | None, reason: str | None) -> str:
     return words.get(str(reason), "not known")
 
 
-def _had_already(patient: Patient, outcome: Outcome) -> bool:
-    """Whether it was known at the index that the patient has it: what came to light later does not count."""
-    return not set(outcome.unless_before).isdisjoint(patient.known["code"])
+def had_already(patient: Patient, scene: Scene) -> list[str]:
+    """Outcomes known at the index to be there already, so that nobody asks for them."""
+    known = set(patient.known["code"])
+    return [outcome.name for outcome in scene.task.outcomes if known & set(outcome.unless_before)]
 
 
 def _incidence_section(patient: Patient, scene: Scene, pictures: dict[str, str]) -> Section:
-    already = [outcome.name for outcome in scene.task.outcomes if _had_already(patient, outcome)]
+    already = had_already(patient, scene)
     curves = patient.curves.filter(~pl.col("task").is_in(already))
     figures: tuple[Figure, ...] = ()
     if curves.height:
