@@ -148,7 +148,7 @@ def _known_section(patient: Patient, scene: Scene) -> Section:
     facts = _facts_table(dated.filter(pl.col("numeric_value").is_null()), about)
     words = ["Nothing below was known later than the index; the model saw these facts and no others."]
     if rows and not late:
-        words.append("Each value was known to staff at the time it was measured.")
+        words.append("These data name no later time at which a value became known to staff.")
     return Section(
         name="known",
         heading="Known at the index",
@@ -227,7 +227,7 @@ def _risk_section(patient: Patient, scene: Scene) -> Section:
     table = Table(
         name="risks",
         caption="Risk of each outcome, with its 95 % Monte Carlo interval, beside the baseline",
-        heads=("outcome", "forecast risk", "baseline's risk", "REAL: what happened"),
+        heads=("outcome", "forecast risk", "baseline's risk", "REAL: happened"),
         rows=tuple(rows),
     )
     notes = [
@@ -245,11 +245,11 @@ def _risk_section(patient: Patient, scene: Scene) -> Section:
 
 def _answer_words(label: bool | None, reason: str | None) -> str:
     if label is not None:
-        return "it happened" if label else "it did not happen"
+        return "yes" if label else "no"
     words = {
-        "prior": "it had happened before the index",
-        "censored": "not known: the record ends first",
-        "ended": "not known: the record ends before the index",
+        "prior": "before the index",
+        "censored": "record ends first",
+        "ended": "record ends first",
     }
     return words.get(str(reason), "not known")
 
