@@ -263,6 +263,8 @@ def test_a_forecast_becomes_a_risk_assessment_in_percent_with_its_interval(useca
     assert (risk["resourceType"], risk["status"]) == ("RiskAssessment", "preliminary")
     assert risk["subject"] == {"reference": "Patient/12"}
     assert risk["occurrenceDateTime"] == "2000-01-01"
+    device = next(one for one in sent.bundle["entry"] if one["resource"]["resourceType"] == "Device")
+    assert risk["performer"]["reference"] == device["fullUrl"]
     assert prediction["probabilityDecimal"] == 88.7
     interval = prediction["extension"][0]["valueRange"]
     assert (interval["low"]["value"], interval["high"]["value"]) == (81.0, 96.4)

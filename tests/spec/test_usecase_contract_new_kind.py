@@ -54,7 +54,7 @@ def test_the_first_example_of_the_page_runs(ward_usecase, capsys):
     """On the ward instead of the demo."""
     exec(blocks()[0].replace("build/demo/cohort", str(ward_usecase.root)), {})  # our own page
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("Real records with each column shuffled")
+    assert said[0].startswith("How like real patients shuffled columns are")
     assert "8 of 8 synthetic patients were drawn with seed 1" in " ".join(said)
 
 

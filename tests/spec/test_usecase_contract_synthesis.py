@@ -145,6 +145,15 @@ def test_more_patients_of_the_same_seed_begin_with_the_same_patients(usecase, pr
         assert fewer.rows["candidate"].n_unique() == n
 
 
+def test_the_next_piece_is_not_the_first_once_more(proposal):
+    """Patients 33 to 60 come from a seed of their own: they are not patients 1 to 28 again."""
+    first, second = (
+        proposal.rows.filter(pl.col("candidate").is_between(low, low + 27)).drop("candidate", "subject_id")
+        for low in (1, 33)
+    )
+    assert not first.equals(second)
+
+
 # --- back to the record -------------------------------------------------------------------------------------------
 
 

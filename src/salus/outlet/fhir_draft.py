@@ -55,6 +55,11 @@ def earlier_resource(raw: Mapping[str, object], kind: str) -> Resource:
     return cast(Resource, dict(raw))
 
 
+def device_name(model: str) -> str:
+    """The name of a model as the device that it is, from its digest."""
+    return name_of("device", model)
+
+
 def identifier(name: str) -> Identifier:
     """The name as an identifier, by which a server knows that it holds the resource already."""
     return {"system": ROW, "value": name}

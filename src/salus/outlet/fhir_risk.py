@@ -22,7 +22,7 @@ from salus.formats.fhir_r4 import (
     quantity,
 )
 from salus.formats.fhir_r4_resources import DocumentReference, Prediction, Resource, RiskAssessment
-from salus.outlet.fhir_draft import Draft, identifier, name_of, written_time
+from salus.outlet.fhir_draft import Draft, device_name, identifier, name_of, written_time
 from salus.outlet.fhir_note import Note, note_resource
 
 
@@ -63,8 +63,9 @@ class Risk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskWords:
-    """What is the same for all forecasts of a use case."""
+    """What is the same for all forecasts of a use case. ``model``: digest of the model, the device that performed."""
 
+    model: str
     method: str
     title: str
     status: str
@@ -111,6 +112,7 @@ def _assessment(risk: Risk, words: RiskWords, *, name: str, corrects: bool) -> R
         "code": {"text": words.title},
         "subject": _subject(risk),
         "occurrenceDateTime": written_time(risk.moment, words.grain),
+        "performer": {"reference": f"urn:uuid:{device_name(words.model)}", "type": "Device"},
         "basis": [_basis(source, code) for source, code in risk.basis],
         "prediction": [_prediction(risk, words)],
         "note": [{"text": words.note}],

@@ -38,7 +38,7 @@ from salus.formats.fhir_r4_resources import (
     Request,
 )
 from salus.outlet.fhir_capability import EVERYTHING, Capability
-from salus.outlet.fhir_draft import Draft, instant, name_of
+from salus.outlet.fhir_draft import Draft, device_name, instant, name_of
 
 CREATED = "201"
 
@@ -137,7 +137,7 @@ def _device(origin: Origin) -> Draft:
         "type": {"text": "generative model of patients' records"},
         "version": [{"value": f"Salus {__version__}"}],
     }
-    return Draft(name=name_of("device", origin.model), resource=_marked(device, origin), known_as=known_as)
+    return Draft(name=device_name(origin.model), resource=_marked(device, origin), known_as=known_as)
 
 
 def _provenance(drafts: Sequence[Draft], origin: Origin, *, device: Draft) -> Provenance:

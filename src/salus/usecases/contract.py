@@ -258,5 +258,5 @@ class UseCaseKind(Protocol):
         ...
 
     def score(self) -> Score:
-        """How good is it, compared with the baseline, and in every group?"""
+        """How good is it, compared with the baseline, and in every group? May measure, and so take a minute."""
         ...

@@ -23,7 +23,7 @@ def risk_drafts(
 
     ``order.earlier`` holds what is corrected under "SUBJECT/OUTCOME"; ``order.form`` is one of :class:`RiskForm`.
     """
-    form, words = _form(order.form, capability), _words(around)
+    form, words = _form(order.form, capability), _words(around, proposal)
     people = {patient.subject_id: patient for patient in around.patients}
     for row in proposal.rows.filter(pl.col("risk").is_not_null()).iter_rows(named=True):
         subject, outcome = int(row["subject_id"]), str(row["outcome"])
@@ -53,11 +53,12 @@ def _form(name: str, capability: Capability) -> RiskForm:
     )
 
 
-def _words(around: WardRound) -> RiskWords:
+def _words(around: WardRound, proposal: Proposal) -> RiskWords:
     """A number under supervision is preliminary: somebody looks at it before it counts."""
     usecase = around.opened.usecase
     final = usecase.state is State.PRODUCTION
     return RiskWords(
+        model=proposal.digests["model"],
         method="Expected share of simulated futures, drawn by a generative model of patients' records",
         title=usecase.title,
         status="final" if final else "preliminary",

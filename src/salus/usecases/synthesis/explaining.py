@@ -27,7 +27,7 @@ MARKS = (
 def floor(opened: Opened) -> Baseline:
     """The simplest rule: every column of the real records shuffled, so that nothing but the margins is left."""
     bundle = opened.bundle
-    about = "Real records with each column shuffled: the margins alone"
+    about = "How like real patients shuffled columns are, the margins alone"
     number = None if bundle is None else find_finding(bundle, "fidelity.overall", comparison="floor")
     if bundle is None or number is None:
         return Baseline(
