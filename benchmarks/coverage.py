@@ -137,12 +137,12 @@ def _rows(found: Coverage, *, seed: int, cost: tuple[float, float]) -> Iterator[
     about = hardware()
     for direction, target, said in (
         ("max", WANTED[0], "hold the truth"),
-        ("min", WANTED[1], "are not too wide"),
+        ("min", WANTED[1], "hold it, not too wide"),
     ):
-        beside = "; DeLong taking stays for patients beside it" if found.naive is not None else ""
+        beside = "" if found.naive is None else " (beside it: DeLong's, which take stays for patients)"
         met = found.share >= target if direction == "max" else found.share <= target
         yield Row(
-            name=f"evidence: 95 % intervals of the {found.name} {said}, {found.sets} clustered data sets{beside}",
+            name=f"evidence: share of 95 % intervals of the {found.name} that {said}{beside}",
             value=found.share,
             lower=float(found.share - spread),
             upper=float(min(found.share + spread, 1.0)),
