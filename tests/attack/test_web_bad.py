@@ -73,7 +73,7 @@ def test_a_protocol_edited_after_freezing_is_said_to_be_so(root: Path):
     assert "Share of pairs" in words(root, f"{WARD}/evidence")
 
 
-@pytest.mark.parametrize("content", [b"nmae: x\n", b"\xff\xfe\x00", b"", b"- [", b"name: ward\nname: ward\n"])
+@pytest.mark.parametrize("content", [b"nome: x\n", b"\xff\xfe\x00", b"", b"- [", b"name: ward\nname: ward\n"])
 def test_a_description_that_cannot_be_read_leaves_the_evidence(root: Path, content: bytes):
     (root / "ward" / "usecase.yaml").write_bytes(content)
     assert "The description of this use case cannot be read" in words(root, WARD)
@@ -152,8 +152,8 @@ def test_use_cases_that_vanish_while_it_runs_are_gone(root: Path):
         (f"{WARD}/evidence/999999999999999999999", "they are numbered 1 to 75"),
         (f"{WARD}/evidence/²", "There is no finding '²'"),
         (
-            f"{WARD}/evidence?kind=privcy",
-            "There are no findings of the kind 'privcy' (did you mean 'privacy'?).",
+            f"{WARD}/evidence?kind=privac",
+            "There are no findings of the kind 'privac' (did you mean 'privacy'?).",
         ),
         (f"{WARD}/evidence?page=99", "There is no page '99' of this list; it has 2."),
         (f"{WARD}/evidence?page=-1", "There is no page '-1'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from salus.workflows.pages.words import HELD
 
 FUTURES_FILE = "futures.json"
 PICTURE = ".svg"
+SCALES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+"""Where the scale of risks may end."""
 AGAIN = "make it again with `salus demo`, which keeps what is done already"
 
 
@@ -36,7 +38,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Risk:
-    """The risk of one outcome as shown, with its drawing from 0 to 1."""
+    """The risk of one outcome as shown, with its drawing from 0 to the end of the scale."""
 
     text: str
     bounds: str
@@ -45,7 +47,7 @@ class Risk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """One patient whose futures were drawn; ``risks`` in the order of the list's outcomes."""
+    """One patient whose futures were drawn; ``risks`` in the order of the list's outcomes, None: not asked."""
 
     number: int
     title: str
@@ -54,10 +56,11 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecasts:
-    """The patients whose futures were drawn, and the outcomes asked for."""
+    """The patients whose futures were drawn, the outcomes asked for, and the end of the scale of all drawings."""
 
     outcomes: tuple[str, ...]
     patients: tuple[Forecast, ...]
+    scale: str
 
 
 def quality(folder: UseCaseFolder) -> Made:
@@ -120,37 +123,51 @@ def read_forecasts(folder: UseCaseFolder) -> Forecasts | SalusError:
 def _forecasts(path: Path) -> Forecasts:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        outcomes = tuple(dict.fromkeys(str(risk["task"]) for row in rows for risk in row["risks"]))
-        patients = tuple(_patient(row, outcomes) for row in rows)
+        told = [
+            (
+                int(str(row["number"])),
+                str(row["title"]),
+                {str(risk["task"]): _told(risk) for risk in row["risks"]},
+            )
+            for row in rows
+        ]
     except FileNotFoundError as error:
         raise SheetBroken("no futures have been drawn yet", where=str(path), fix=AGAIN) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SheetBroken(
             f"'{path.name}' is cut short or of another form", where=str(path), fix=AGAIN
         ) from error
-    return Forecasts(outcomes=outcomes, patients=patients)
-
-
-def _patient(row: dict[str, object], outcomes: Sequence[str]) -> Forecast:
-    risks = {str(risk["task"]): _risk(risk) for risk in row["risks"]}  # type: ignore[attr-defined]
-    return Forecast(
-        number=int(str(row["number"])),
-        title=str(row["title"]),
-        risks=tuple(risks.get(outcome) for outcome in outcomes),
+    outcomes = tuple(dict.fromkeys(outcome for _, _, risks in told for outcome in risks))
+    highest = max((max(risk.numbers) for _, _, risks in told for risk in risks.values() if risk), default=0.0)
+    end = next((end for end in SCALES if highest <= end), SCALES[-1])
+    patients = tuple(
+        Forecast(
+            number=number,
+            title=title,
+            risks=tuple(_risk(risks[outcome], end) if outcome in risks else None for outcome in outcomes),
+        )
+        for number, title, risks in told
     )
+    return Forecasts(outcomes=outcomes, patients=patients, scale=f"{100 * end:g}{HELD}%")
 
 
-def _risk(risk: dict[str, float | None]) -> Risk:
+def _told(risk: Mapping[str, float | None]) -> Measured | None:
+    """A risk as the list has it; None where it could not be estimated."""
     value, lower, upper = (risk.get(name) for name in ("risk", "lower", "upper"))
     if value is None or not math.isfinite(float(value)):
-        return Risk(text="not estimable", bounds="", drawing=None)
+        return None
     if lower is None or upper is None:
-        return Risk(text=_share(value), bounds="", drawing=draw(Measured(value), Span(0.0, 1.0)))
-    return Risk(
-        text=_share(value),
-        bounds=f"{100 * float(lower):.1f}{HELD}to{HELD}{_share(upper)}",
-        drawing=draw(Measured(value, lower, upper), Span(0.0, 1.0)),
-    )
+        return Measured(float(value))
+    return Measured(float(value), float(lower), float(upper))
+
+
+def _risk(told: Measured | None, end: float) -> Risk:
+    if told is None:
+        return Risk(text="not estimable", bounds="", drawing=None)
+    bounds = ""
+    if told.lower is not None and told.upper is not None:
+        bounds = f"{100 * told.lower:.1f}{HELD}to{HELD}{_share(told.upper)}"
+    return Risk(text=_share(told.value), bounds=bounds, drawing=draw(told, Span(0.0, end)))
 
 
 def _share(value: float) -> str:
@@ -159,4 +176,4 @@ def _share(value: float) -> str:
     >>> _share(0.1234).replace(HELD, " ")
     '12.3 %'
     """
-    return f"{100 * float(value):.1f}{HELD}%"
+    return f"{100 * value:.1f}{HELD}%"
