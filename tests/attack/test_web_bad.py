@@ -73,7 +73,7 @@ def test_a_protocol_edited_after_freezing_is_said_to_be_so(root: Path):
     assert "Share of pairs" in words(root, f"{WARD}/evidence")
 
 
-@pytest.mark.parametrize("content", [b"nome: x\n", b"\xff\xfe\x00", b"", b"- [", b"name: ward\nname: ward\n"])
+@pytest.mark.parametrize("content", [b"naam: x\n", b"\xff\xfe\x00", b"", b"- [", b"name: ward\nname: ward\n"])
 def test_a_description_that_cannot_be_read_leaves_the_evidence(root: Path, content: bytes):
     (root / "ward" / "usecase.yaml").write_bytes(content)
     assert "The description of this use case cannot be read" in words(root, WARD)

@@ -46,5 +46,5 @@ def project_files() -> tuple[Path, ...]:
     asked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if asked.returncode == 0:
         return tuple(path for name in asked.stdout.split("\0") if name and (path := ROOT / name).is_file())
-    skipped = {".venv", "build", "dist", "__pycache__"}
+    skipped = {".venv", "build", "dist", "__pycache__", "node_modules"}
     return tuple(p for p in ROOT.rglob("*") if p.is_file() and not skipped & set(p.relative_to(ROOT).parts))
