@@ -7,10 +7,12 @@ a job can also write it as one HTML file that needs nothing else.
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
 
 from salus.errors import SheetBroken
 
@@ -40,6 +42,11 @@ class Table:
     words_first: int = 1
     empty: str = "nothing to show"
 
+    def __post_init__(self) -> None:
+        """Refuse a table whose cells do not stand under their heads."""
+        if any(len(row) != len(self.heads) for row in self.rows):
+            raise ValueError(f"table {self.name}: a row does not have {len(self.heads)} cells")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -51,7 +58,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One part of a page. ``mark``: a warning in a box; ``folded``: tables behind a click."""
+    """One part of a page. ``mark``: a warning in a box; ``folded``: tables behind a click.
+
+    ``patients``: single real patients are shown; a file that is passed on leaves this part out.
+    """
 
     name: str
     heading: str
@@ -62,6 +72,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     folded: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    patients: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,54 +87,75 @@ class Sheet:
     sections: tuple[Section, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What a file says of itself before it is read."""
+
+    form: int
+
+
+def figures_of(sheet: Sheet) -> tuple[Figure, ...]:
+    """Every picture a sheet names, in the order of its sections."""
+    return tuple(figure for section in sheet.sections for figure in section.figures)
+
+
 def write_sheet(sheet: Sheet, folder: Path, *, pictures: Mapping[str, str]) -> Path:
-    """Write ``folder``/sheet.json and its pictures (file name -> SVG), whole or not at all; other files stay."""
+    """Write ``folder``/sheet.json and its pictures (file name -> SVG); a sheet is there whole or not at all.
+
+    Pictures of an earlier sheet that this one does not name are removed; all other files stay.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier_files(folder)
     for name, svg in pictures.items():
-        (folder / name).write_text(svg, encoding="utf-8")
-    path, partial = folder / SHEET_FILE, folder / f".{SHEET_FILE}.partial"
-    partial.write_text(json.dumps({"form": FORM, **asdict(sheet)}, indent=1) + "\n", encoding="utf-8")
-    shutil.move(partial, path)
+        _write_whole(folder / name, svg)
+    path = folder / SHEET_FILE
+    _write_whole(path, json.dumps({"form": FORM, **asdict(sheet)}, indent=1, ensure_ascii=False) + "\n")
+    for name in earlier - {figure.file for figure in figures_of(sheet)} - set(pictures):
+        (folder / name).unlink(missing_ok=True)
     return path
 
 
 def read_sheet(folder: Path) -> Sheet:
     """Read what :func:`write_sheet` wrote; raises SheetBroken (SAL-703)."""
-    path = folder / SHEET_FILE
+    path, again = folder / SHEET_FILE, "run the job that makes it again"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("form") != FORM:
-            raise ValueError("another form")
-        sections = tuple(_section(part) for part in content.pop("sections"))
-        return Sheet(**content, sections=sections)
+        content = path.read_bytes()
+        if msgspec.json.decode(content, type=_Form).form != FORM:
+            raise msgspec.ValidationError("another form")
+        return msgspec.json.decode(content, type=Sheet)
     except FileNotFoundError as error:
-        raise SheetBroken(
-            "this page has not been made yet", where=str(path), fix="run the job that makes it again"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SheetBroken(
-            f"'{path.name}' is cut short or of another form",
-            where=str(path),
-            fix="run the job that makes it again",
-        ) from error
+        raise SheetBroken("this page has not been made yet", where=str(path), fix=again) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        what = f"'{path.name}' is cut short or of another form"
+        raise SheetBroken(what, where=str(path), fix=again) from error
 
 
-def _section(part: dict[str, object]) -> Section:
-    """Rebuild a section from JSON."""
-    lists = {name: part.pop(name) for name in ("checks", "figures", "tables", "folded")}
-    if not all(isinstance(rows, list) for rows in lists.values()):
-        raise ValueError("a list is missing")
-    texts = {name: tuple(part.pop(name)) for name in ("words", "notes")}  # type: ignore[arg-type]
-    return Section(
-        **part,  # type: ignore[arg-type]
-        **texts,
-        checks=tuple(Check(**row) for row in lists["checks"]),  # type: ignore[attr-defined]
-        figures=tuple(Figure(**row) for row in lists["figures"]),  # type: ignore[attr-defined]
-        tables=tuple(_table(row) for row in lists["tables"]),  # type: ignore[attr-defined]
-        folded=tuple(_table(row) for row in lists["folded"]),  # type: ignore[attr-defined]
-    )
+def read_pictures(sheet: Sheet, folder: Path) -> dict[str, str]:
+    """The pictures a sheet names, file name -> SVG; raises SheetBroken (SAL-703) where one is missing."""
+    pictures = {}
+    for figure in figures_of(sheet):
+        path = folder / Path(figure.file).name
+        try:
+            pictures[figure.file] = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise SheetBroken(
+                f"the picture '{path.name}' is missing beside its page",
+                where=str(path),
+                fix="run the job that makes it again",
+            ) from error
+    return pictures
 
 
-def _table(row: dict[str, object]) -> Table:
-    rows = tuple(tuple(str(cell) for cell in line) for line in row.pop("rows"))  # type: ignore[attr-defined]
-    return Table(rows=rows, heads=tuple(row.pop("heads")), **row)  # type: ignore[arg-type]
+def _earlier_files(folder: Path) -> set[str]:
+    """SVG files in this very folder that the sheet there names; none where it cannot be read."""
+    try:
+        named = {figure.file for figure in figures_of(read_sheet(folder))}
+    except SheetBroken:
+        return set()
+    return {name for name in named if name.endswith(".svg") and Path(name).name == name}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
