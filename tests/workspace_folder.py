@@ -105,7 +105,13 @@ def workspace_folder(root: Path) -> Path:
     whole = small_usecase(_made(root / "ward"))
     freeze(whole, FROZEN)
     withheld = replace(
-        FINDING, metric="forecast.intercept", value=None, lower=None, upper=None, reason="too few events"
+        FINDING,
+        metric="forecast.intercept",
+        value=None,
+        lower=None,
+        upper=None,
+        reason="too few events",
+        patients=0,
     )
     by_code = [
         replace(

@@ -285,6 +285,7 @@ def test_a_finding_without_a_value_says_why(root: Path, visitor: Visitor):
     number = 1 + [finding.metric for finding in findings].index("forecast.intercept")
     words = read(visitor, f"/usecases/ward/evidence/{number}").words
     assert "not estimable Too few events" in words
+    assert "Patients fewer than 5" in words
     assert "No criterion of the protocol asks for it." in words
 
 

@@ -47,6 +47,7 @@ def environment() -> Environment:
         "capital": words.capital,
         "date": words.date,
         "meaning": words.meaning,
+        "patients": words.patients,
         "population": words.population,
         "share": numbers.share,
         "short": words.short,

@@ -141,7 +141,7 @@ def _counts(judged: Judged) -> str:
     if found is None:
         return ""
     events = f", {found.events:,}{HELD}events" if found.events is not None else ""
-    return f"{found.patients:,}{HELD}patients{events}"
+    return f"{words.patients(found)}{HELD}patients{events}"
 
 
 def _further(judged: Judged) -> str:

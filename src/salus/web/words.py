@@ -119,6 +119,11 @@ def value(finding: Finding) -> str:
     return figure(finding.value, finding.unit)
 
 
+def patients(finding: Finding) -> str:
+    """How many patients a finding rests on; findings write a withheld group of one to four as 0."""
+    return f"{finding.patients:,}" if finding.patients else "fewer than 5"
+
+
 def bounds(finding: Finding) -> str:
     """A finding's bounds, or the empty string."""
     if finding.lower is None or finding.upper is None:
