@@ -35,7 +35,7 @@ class Size:
 
     width: int = 160
     dropout: float = 0.1
-    wait_dropout: float = 0.5
+    wait_dropout: float = 0.6
 
 
 def precision() -> AbstractContextManager[object]:
@@ -160,7 +160,7 @@ class Network(nn.Module):
         one reading, the gases of one sample lie side by side in drawing order and follow each other closely.
         """
         known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1], rank_basis(before)], dim=1)
-        y = F.gelu(self.value_in(known) + self.value_code(code))
+        y = self.drop(F.gelu(self.value_in(known) + self.value_code(code)))
         y = y + F.gelu(self.value_mid(y))
         logits: Tensor = self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
         return logits

@@ -22,6 +22,9 @@ from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
 
+FEW_FACTS, MOST_DROPOUT = 400_000, 0.42
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """Everything that decides a training run. ``minutes``: wall time at most; ``data``: digest of the timeline.
@@ -36,17 +39,32 @@ class TrainSettings:
     seed: int = 20260101
     minutes: float = 5.5
     width: int = 160
-    dropout: float = 0.1
-    wait_dropout: float = 0.5
-    share_facts: int = 5_000
-    most_epochs: int = 30
+    dropout: float = 0.42
+    wait_dropout: float = 0.6
+    share_facts: int = 2_500
+    most_epochs: int = 18
     rate: float = 3e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     patience: int = 6
     checks_per_epoch: int = 1
     averaging: float = 0.995
-    emphasis: float = 0.2
+    emphasis: float = 0.4
     most_emphasis: float = 30.0
+
+
+def settings_for(facts: int, *, minutes: float, seed: int, data: str) -> TrainSettings:
+    """Choose settings by how many facts there are to learn from: few are learnt by heart sooner.
+
+    Dropout falls by 0.1 with each doubling from 400,000 facts on; shares grow with the facts up to 5,000.
+    """
+    doublings = math.log2(max(facts, 1) / FEW_FACTS)
+    return TrainSettings(
+        data=data,
+        seed=seed,
+        minutes=minutes,
+        dropout=round(min(max(MOST_DROPOUT - 0.1 * doublings, 0.1), MOST_DROPOUT), 2),
+        share_facts=min(max(2_500, facts // 200), 5_000),
+    )
 
 
 @dataclass(slots=True, kw_only=True)

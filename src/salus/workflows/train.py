@@ -12,7 +12,7 @@ from salus.progress import Progress
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.reading import prepare
-from salus.trajectory.training import TrainLog, TrainSettings, fit
+from salus.trajectory.training import TrainLog, fit, settings_for
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
 
@@ -51,7 +51,7 @@ def train(
     settings, codes = read_settings(timeline), read_codes(timeline)
     with progress.step("Reading the timeline"):
         lessons = prepare(read_timeline(timeline), codes, settings)
-    wanted = TrainSettings(minutes=minutes, seed=seed, data=digest)
+    wanted = settings_for(lessons.train.facts, minutes=minutes, seed=seed, data=digest)
     checkpoint = to.with_name(f".{to.name}.training")
     network, log = fit(
         lessons,
