@@ -51,6 +51,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing the tools for tests into $(VENV)"
 	@$(PIP) install $(PIP_INDEX_ARGS) -c constraints.txt -e '.[dev]'
+	@$(PIP) install --quiet --no-deps --require-hashes -r tests/golden/known_answers.txt
 	@touch $@
 
 $(VENV)/.installed-cohort: examples/cohort/requirements.txt $(VENV)/.installed

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import coverage, membership, workspace
 from benchmarks.rows import Row, commit, is_met, write_rows
 from salus.errors import SalusError
 from salus.progress import QUIET
@@ -63,7 +64,6 @@ def numbers(example: str, summary: Summary) -> Iterator[Number]:
     for task in TASKS[example]:
         yield from _utility(example, task, summary)
         yield from _forecast(example, task, summary)
-    yield _privacy(example, summary)
     if example == "cohort":
         yield from _cost(summary)
 
@@ -98,19 +98,6 @@ def _forecast(example: str, task: str, summary: Summary) -> Iterator[Number]:
     difference = row.get("auroc_minus_baseline") or {"value": auroc - baseline if measured else None}
     name = f"cohort: forecast of {task}, AUROC minus gradient boosting's"
     yield Number(name=name, found=difference, direction="max", target=-0.03, baseline=baseline, stages=stages)
-
-
-def _privacy(example: str, summary: Summary) -> Number:
-    """The bound counts, not the value: an attack that is hard to measure is not a weak attack."""
-    privacy = summary.get("privacy", {})
-    return Number(
-        name=f"{example}: membership attack on the model, upper bound of the AUROC",
-        found={"value": privacy.get("membership_auc", {}).get("upper")},
-        direction="min",
-        target=0.55,
-        baseline=_value(privacy.get("control")),
-        stages=("train", "appraise"),
-    )
 
 
 def _cost(summary: Summary) -> Iterator[Number]:
@@ -168,6 +155,17 @@ def rows(example: str, summary: Summary, *, seed: int) -> list[Row]:
     return made
 
 
+def parts(example: str, folder: Path, *, seed: int) -> list[Row]:
+    """What is measured beside the road itself: attacks on it, intervals that must hold the truth, the workspace."""
+    if example != "cohort":
+        return [membership.of_demo(folder, seed)]
+    return [
+        *membership.rows(folder, seed),
+        *coverage.rows(folder, seed),
+        *workspace.rows(folder, seed=seed),
+    ]
+
+
 def measure(example: str, folder: Path, *, minutes: float, seed: int) -> Summary:
     """Run one example; an empty summary where its records are not here."""
     find_example(example)
@@ -189,8 +187,11 @@ def main() -> None:
     found: list[Row] = []
     for example in EXAMPLES:
         print(f"{example} …", file=sys.stderr)
-        summary = measure(example, given.reuse / example, minutes=given.minutes, seed=given.seed)
+        folder = given.reuse / example
+        summary = measure(example, folder, minutes=given.minutes, seed=given.seed)
         found += rows(example, summary, seed=given.seed)
+        if summary:
+            found += parts(example, folder, seed=given.seed)
     path = write_rows("spine", found)
     print(json.dumps({"file": str(path), "met": sum(row.met for row in found), "rows": len(found)}))
 
