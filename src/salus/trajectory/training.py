@@ -22,7 +22,7 @@ from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
 
-FEW_FACTS, MOST_DROPOUT = 400_000, 0.42
+FEW_FACTS, MOST_DROPOUT = 400_000, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +39,16 @@ class TrainSettings:
     seed: int = 20260101
     minutes: float = 5.5
     width: int = 160
-    dropout: float = 0.42
+    dropout: float = 0.45
     wait_dropout: float = 0.6
     share_facts: int = 2_500
-    most_epochs: int = 18
+    most_epochs: int = 15
     rate: float = 3e-3
     weight_decay: float = 0.1
     patience: int = 6
     checks_per_epoch: int = 1
     averaging: float = 0.995
-    emphasis: float = 0.4
+    emphasis: float = 0.2
     most_emphasis: float = 30.0
 
 
