@@ -21,7 +21,6 @@ from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
-
 FEW_FACTS, MOST_DROPOUT = 400_000, 0.45
 
 
