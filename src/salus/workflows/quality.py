@@ -1,4 +1,4 @@
-"""Measure a timeline's quality and write it down: quality.json for programs, quality.html for people."""
+"""Measure a timeline's quality and write it down: quality.json for programs, a sheet and quality.html for people."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from salus.progress import QUIET, Progress
 from salus.timeline.quality import SMALLEST_GROUP, Quality, measure_quality
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
-from salus.workflows.pages.quality_page import checks, quality_page
-from salus.workflows.pages.render import Page
+from salus.workflows.pages.quality_sheet import checks, quality_sheet
+from salus.workflows.pages.render import one_file
+from salus.workflows.pages.sheet import Sheet, write_sheet
 
 JSON_FILE, PAGE_FILE = "quality.json", "quality.html"
 
@@ -34,7 +35,7 @@ class QualityReport:
 def quality(
     timeline: Path, to: Path | None = None, *, made: datetime | None = None, progress: Progress = QUIET
 ) -> QualityReport:
-    """Write quality.json and quality.html for ``timeline`` into ``to`` (or the timeline's folder)."""
+    """Write quality.json, sheet.json and quality.html for ``timeline`` into ``to`` (or the timeline's folder)."""
     folder = to or timeline
     with progress.step("Checking quality", total=3, unit="parts") as step:
         settings, digest = read_settings(timeline), timeline_digest(timeline)
@@ -42,12 +43,13 @@ def quality(
         step.advance()
         measured = measure_quality(events, codes, time_zero=settings.time_zero)
         step.advance()
-        page = _page(measured, settings, digest, made or datetime.now(UTC))
+        head = _head(measured, settings, digest, made or datetime.now(UTC))
         folder.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(as_json(measured, settings, page), indent=1, ensure_ascii=False)
+        content = json.dumps(as_json(measured, settings, head), indent=1, ensure_ascii=False)
         (folder / JSON_FILE).write_text(content + "\n", encoding="utf-8")
-        html = quality_page(measured, page, assumed_known_time=settings.assumed_known_time)
-        (folder / PAGE_FILE).write_text(html, encoding="utf-8")
+        sheet, pictures = quality_sheet(measured, head, assumed_known_time=settings.assumed_known_time)
+        write_sheet(sheet, folder, pictures=pictures)
+        (folder / PAGE_FILE).write_text(one_file(sheet, pictures), encoding="utf-8")
         step.advance()
     found = tuple(check.text for check in checks(measured, settings.assumed_known_time) if check.look)
     return QualityReport(
@@ -59,18 +61,19 @@ def quality(
     )
 
 
-def _page(measured: Quality, settings: TimelineSettings, digest: str, made: datetime) -> Page:
+def _head(measured: Quality, settings: TimelineSettings, digest: str, made: datetime) -> Sheet:
     mark = "SYNTHETIC patients, made by a model. " if settings.synthetic else ""
     name = f" of {settings.name}" if settings.name else ""
     lead = f"{mark}{measured.rows:,} rows of {measured.patients:,} patients in {measured.codes.height} codes."
-    return Page(title=f"Quality{name}", lead=lead, made=made, digest=digest)
+    title = f"Quality{name}"
+    return Sheet(title=title, lead=lead, made=made.isoformat(), digest=digest, seed=None, sections=())
 
 
-def as_json(measured: Quality, settings: TimelineSettings, page: Page) -> dict[str, object]:
+def as_json(measured: Quality, settings: TimelineSettings, head: Sheet) -> dict[str, object]:
     """The measures as plain JSON values; withheld counts are null, their rows marked."""
-    head: dict[str, object] = {
-        "made": page.made.isoformat(),
-        "digest": page.digest,
+    about: dict[str, object] = {
+        "made": head.made,
+        "digest": head.digest,
         "seed": None,
         "synthetic": settings.synthetic,
         "withheld_below_patients": SMALLEST_GROUP,
@@ -80,7 +83,7 @@ def as_json(measured: Quality, settings: TimelineSettings, page: Page) -> dict[s
             for check in checks(measured, settings.assumed_known_time)
         ],
     }
-    return head | {field.name: _plain(getattr(measured, field.name)) for field in fields(measured)}
+    return about | {field.name: _plain(getattr(measured, field.name)) for field in fields(measured)}
 
 
 def _plain(part: object) -> object:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import combinations
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from salus.timeline.quality import SMALLEST_GROUP
-from salus.timeline.quality_completeness import YEAR_US, period_length, period_width, plain_events
+from salus.timeline.quality_completeness import period_length, period_width, plain_events
 from salus.timeline.quality_plausibility import bin_width
 
 REAL, SYNTHETIC = "real", "synthetic"
+MEANS, PRESENCE = "mean values", "presence"
 BINS = 24
+ENOUGH = 20 * SMALLEST_GROUP
 
 
 def code_shares(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
@@ -98,7 +103,7 @@ def main_codes(real: pl.DataFrame, codes: pl.DataFrame, most: int = 12) -> list[
     """The codes with values that most patients have."""
     valued = plain_events(real, codes).filter(pl.col("numeric_value").is_not_null())
     counted = valued.group_by("code").agg(pl.col("subject_id").n_unique().alias("patients"))
-    counted = counted.filter(pl.col("patients") >= 20 * SMALLEST_GROUP)
+    counted = counted.filter(pl.col("patients") >= ENOUGH)
     return [
         str(code) for code in counted.sort("patients", "code", descending=[True, False])["code"].head(most)
     ]
@@ -129,40 +134,55 @@ def rows_a_patient(real: pl.DataFrame, synthetic: pl.DataFrame) -> pl.DataFrame:
     return parts[0].join(parts[1], on=["measure", "quantile"], maintain_order="left")
 
 
-def invented_patients(
-    synthetic: pl.DataFrame, *, codes: pl.DataFrame, time_zero: datetime | None, patients: int = 3
-) -> list[list[tuple[str, str]]]:
-    """A few synthetic patients as (when, what) lines: of middling length, the first by number."""
-    lengths = synthetic.group_by("subject_id").len().sort("len", "subject_id")
-    if lengths.is_empty():
-        return []
-    middle = lengths.filter(pl.col("len") >= pl.col("len").median()).head(patients)["subject_id"]
-    meaning = dict(zip(codes["code"], codes["description"], strict=True))
-    long_ago = pl.col("time").is_null() | pl.col("code").str.starts_with("MEDS_BIRTH")
-    drawn = []
-    for subject in sorted(middle.to_list()):
-        mine = synthetic.filter(pl.col("subject_id") == subject).with_columns(long_ago.alias("fixed"))
-        lines: dict[str, list[str]] = {}
-        for row in mine.sort("fixed", "time", descending=[True, False]).to_dicts():
-            what = str(meaning.get(row["code"]) or row["code"])
-            value = row["numeric_value"]
-            said = what if value is None else f"{what} {value:.4g} {row['unit'] or ''}".strip()
-            lines.setdefault(_when(row["time"], time_zero), []).append(said)
-        drawn.append([(when, "; ".join(said)) for when, said in lines.items()])
-    return drawn
+def pair_correlations(real: pl.DataFrame, synthetic: pl.DataFrame, *, codes: pl.DataFrame) -> pl.DataFrame:
+    """Rank correlation of each pair of codes over patients: ``kind``, ``first``, ``second``, ``real``, ``synthetic``.
+
+    Two kinds of pairs: a patient's mean values of two codes, over patients who have both; and whether a patient has
+    each of two codes. Pairs of fewer than a hundred patients are left out.
+    """
+    found = {
+        who: _correlations(plain_events(each, codes)) for who, each in ((REAL, real), (SYNTHETIC, synthetic))
+    }
+    both = found[REAL].join(found[SYNTHETIC], on=["kind", "first", "second"], how="inner", suffix="_made")
+    return both.select(
+        "kind", "first", "second", pl.col("r").alias(REAL), pl.col("r_made").alias(SYNTHETIC)
+    ).sort("kind", "first", "second")
 
 
-def _when(time: datetime | None, zero: datetime | None) -> str:
-    if time is None:
-        return "always"
-    if zero is None:
-        return time.strftime("%Y-%m-%d")
-    gone = (time - zero).total_seconds()
-    if abs(gone) < 3 * 86_400:
-        return f"{'−' if gone < 0 else ''}{abs(gone) / 3600:.1f} h"
-    if abs(gone) < 90 * 86_400:
-        return f"day {gone / 86_400:.0f}"
-    return f"year {gone * 1_000_000 / YEAR_US:.1f}".replace("-", "−")
+def _correlations(events: pl.DataFrame) -> pl.DataFrame:
+    everyone = events.select("subject_id").unique().sort("subject_id")
+    value = pl.col("numeric_value").cast(pl.Float64).mean().alias("value")
+    each = events.group_by("subject_id", "code").agg(value, pl.lit(1.0).alias("here"))
+    rows: list[tuple[str, str, str, float]] = []
+    for kind, column in ((MEANS, "value"), (PRESENCE, "here")):
+        part = each.drop_nulls(column).filter(pl.len().over("code") >= ENOUGH)
+        if kind == PRESENCE:
+            part = part.filter(pl.len().over("code") <= everyone.height - ENOUGH)
+        names = sorted(part["code"].unique().to_list())
+        if not names:
+            continue
+        wide = everyone.join(
+            part.pivot("code", index="subject_id", values=column), on="subject_id", how="left"
+        )
+        here = wide.select(names) if kind == MEANS else wide.select(pl.col(names).fill_null(0.0))
+        ranks = here.select(pl.all().rank()).to_numpy()
+        rows += [
+            (kind, names[left], names[right], r)
+            for left, right in combinations(range(len(names)), 2)
+            if (r := _correlation(ranks[:, left], ranks[:, right])) is not None
+        ]
+    schema = {"kind": pl.String, "first": pl.String, "second": pl.String, "r": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _correlation(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64]) -> float | None:
+    """Pearson's correlation where both are there; None with fewer than a hundred or where one never varies."""
+    both = ~(np.isnan(left) | np.isnan(right))
+    if both.sum() < ENOUGH:
+        return None
+    x, y = left[both] - left[both].mean(), right[both] - right[both].mean()
+    spread = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / spread if spread > 0 else None
 
 
 def period_name(rates: pl.DataFrame) -> str:

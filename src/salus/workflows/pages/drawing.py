@@ -1,45 +1,46 @@
-"""Turns a chart into SVG that lives inside a page: same bytes each time, legible on light and on dark."""
+"""Turns a chart into an SVG file that needs nothing else: same bytes each time, legible on light and on dark."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from hashlib import sha256
+from html import escape
 
 import altair as alt
 import vl_convert
-from markupsafe import Markup
 
-# Charts are drawn with these stand-ins; the page's style sheet decides what they look like.
+from salus.workflows.pages.sheet import Figure
+
+# Charts are drawn with these stand-ins; the style inside the file decides what they look like.
 INK, LINE, FIRST, SECOND, ALARM = "#010101", "#020202", "#030303", "#040404", "#050505"
 STYLED = {
-    INK: "currentColor",
+    INK: "var(--ink)",
     LINE: "var(--line)",
     FIRST: "var(--first)",
     SECOND: "var(--second)",
     ALARM: "var(--alarm)",
 }
+STYLE = """\
+:root{color-scheme:light dark;--ground:#ffffff;--ink:#1a1d21;--quiet:#47515c;--line:#c8ced6;\
+--first:#1f5aa6;--second:#b3470b;--alarm:#a3261a}
+@media (prefers-color-scheme:dark){:root{--ground:#14171a;--ink:#e8eaed;--quiet:#b3bdc7;--line:#444d56;\
+--first:#86b6f4;--second:#f3a46c;--alarm:#ff9d90}}
+"""
 WIDTH = 340  # fits a phone without shrinking the letters
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
 Chart = alt.Chart | alt.LayerChart
+Drawn = tuple[Figure, str]
+"""A picture as a page names it, and its SVG."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn chart with its caption and what it says in words."""
-
-    svg: Markup
-    caption: str
-    alternative: str
+def figure_of(chart: Chart, file: str, *, caption: str, alternative: str, height: int = 210) -> Drawn:
+    """Draw ``chart`` at the width of a phone; ``file``: its name beside the page."""
+    svg = _svg(chart.properties(width=WIDTH, height=height), alternative)
+    figure = Figure(file=file, caption=caption, alternative=alternative, width=WIDTH, height=height)
+    return figure, svg
 
 
-def picture(chart: Chart, *, caption: str, alternative: str, height: int = 210) -> Picture:
-    """Draw ``chart`` at the width of a phone."""
-    return Picture(_svg(chart.properties(width=WIDTH, height=height), alternative), caption, alternative)
-
-
-def _svg(chart: Chart, alternative: str) -> Markup:
+def _svg(chart: Chart, alternative: str) -> str:
     axis = {"labelColor": INK, "titleColor": INK, "domainColor": INK, "tickColor": INK, "gridColor": LINE}
     sizes = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelFont": FONT}
     legend = {"labelColor": INK, "titleColor": INK, "symbolStrokeColor": INK, "orient": "top", "title": None}
@@ -52,18 +53,12 @@ def _svg(chart: Chart, alternative: str) -> Markup:
     svg = vl_convert.vegalite_to_svg(drawn.to_json())
     for drawn_colour, styled in STYLED.items():
         svg = svg.replace(f'"{drawn_colour}"', f'"{styled}"')
-    return Markup(_as_image(_own_names(svg), alternative))
-
-
-def _own_names(svg: str) -> str:
-    """Give the clip paths names of their own, so that many drawings can share one page."""
-    own = sha256(svg.encode()).hexdigest()[:10]
-    svg = re.sub(r'id="([^"]+)"', rf'id="{own}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", svg)
+    return _as_image(svg, alternative)
 
 
 def _as_image(svg: str, alternative: str) -> str:
-    """Let the drawing be one image with a text alternative to those who do not see it."""
+    """Let the drawing be one image with a text alternative, and carry its own colours."""
     svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
-    label = Markup.escape(alternative)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    start, rest = svg.split(">", 1)
+    start = start.replace("<svg ", f'<svg role="img" aria-label="{escape(alternative)}" ', 1)
+    return f"{start}>\n<style>{STYLE}</style>{rest}\n"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import altair as alt
 import polars as pl
 
-from salus.workflows.pages.drawing import ALARM, FIRST, INK, Chart, Picture, picture
+from salus.workflows.pages.drawing import ALARM, FIRST, INK, Chart, Drawn, figure_of
 from salus.workflows.pages.words import number, share
 
 ROW = 20  # pixels a bar takes
 
 
-def share_bars(frame: pl.DataFrame, *, caption: str) -> Picture:
+def share_bars(frame: pl.DataFrame, file: str, *, caption: str) -> Drawn:
     """Draw one bar a code (``name``, ``share_of_patients``): of how many patients it is recorded."""
     chart = (
         alt.Chart(frame.select("name", "share_of_patients"))
@@ -25,14 +27,16 @@ def share_bars(frame: pl.DataFrame, *, caption: str) -> Picture:
     )
     known = frame.drop_nulls("share_of_patients")
     said = "; ".join(f"{row['name']} {share(row['share_of_patients'])}" for row in known.head(5).to_dicts())
-    return picture(
-        chart, caption=caption, alternative=f"{caption} Most often: {said}.", height=50 + ROW * frame.height
+    height = 50 + ROW * frame.height
+    return figure_of(
+        chart, file, caption=caption, alternative=f"{caption} Most often: {said}.", height=height
     )
 
 
-def over_periods(frame: pl.DataFrame, column: str, *, title: str, since: str, caption: str) -> Picture:
+def over_periods(frame: pl.DataFrame, column: str, *, since: str, caption: str) -> Drawn:
     """Draw ``column`` for each period; open periods at the ends hold everything before or after."""
-    shown = frame.select("start", column).drop_nulls()
+    shown, file = frame.select("start", column).drop_nulls(), f"periods-{column.replace('_', '-')}.svg"
+    title = column.replace("_", " ")
     y = alt.Y(f"{column}:Q", title=title, axis=alt.Axis(tickCount=4, format="~s")).scale(zero=True)
     chart = (
         alt.Chart(shown)
@@ -42,17 +46,28 @@ def over_periods(frame: pl.DataFrame, column: str, *, title: str, since: str, ca
         )
     )
     if shown.is_empty():
-        return picture(chart, caption=caption, alternative=f"{caption} No period has enough patients.")
+        return figure_of(
+            chart, file, caption=caption, alternative=f"{caption} No period has enough patients."
+        )
     top = shown.sort(column, "start").row(-1, named=True)
     said = f"{caption} Highest in period {top['start']}: {number(float(top[column]))}."
-    return picture(chart, caption=caption, alternative=said)
+    return figure_of(chart, file, caption=caption, alternative=said)
 
 
-def value_histogram(
-    bins: pl.DataFrame, *, name: str, unit: str, low: float | None, high: float | None
-) -> Picture:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A code in words: its name, its unit and the ends of its plausible range."""
+
+    name: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+def value_histogram(bins: pl.DataFrame, file: str, *, of: Described) -> Drawn:
     """Draw one code's values (``start``, ``end``, ``values``) and mark the ends of its plausible range."""
-    title = f"{name} ({unit})" if unit else name
+    unit = of.unit
+    title = f"{of.name} ({unit})" if unit else of.name
     bars = (
         alt.Chart(bins.select("start", "end", "values"))
         .mark_rect(color=FIRST, stroke=INK, strokeWidth=0.3)
@@ -65,16 +80,15 @@ def value_histogram(
             y2=alt.datum(0),
         )
     )
-    ends = [end for end in (low, high) if end is not None and _near(end, bins)]
+    ends = [end for end in (of.low, of.high) if end is not None and _near(end, bins)]
     rules = alt.Chart(pl.DataFrame({"end": ends}, schema={"end": pl.Float64}))
     marked = rules.mark_rule(color=ALARM, strokeDash=[5, 3], strokeWidth=2).encode(x="end:Q")
-    plausible = _range_words(low, high, unit)
+    plausible = _range_words(of.low, of.high, unit)
     peak = bins.sort("values", "start").row(-1, named=True)
     most = f"Most values between {number(peak['start'])} and {number(peak['end'], unit)}."
     chart: Chart = alt.LayerChart(layer=[bars, marked]) if ends else bars
-    return picture(
-        chart, caption=f"{title}. {plausible}", alternative=f"{title}: {most} {plausible}", height=150
-    )
+    said = f"{title}: {most} {plausible}"
+    return figure_of(chart, file, caption=f"{title}. {plausible}", alternative=said, height=150)
 
 
 def _near(end: float, bins: pl.DataFrame) -> bool:

@@ -1,49 +1,24 @@
-"""Fills a template: one file, no network, no script."""
+"""Writes a sheet as one HTML file: its pictures inside, no network, no script."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from salus.workflows.pages import words
+from salus.workflows.pages.sheet import Sheet
 
 TEMPLATES = Path(__file__).parent / "templates"
+PLAIN = " =:;,/()!@&?*[]{}|'+-.%"
+"""What may stand as it is inside a data URL; a quotation mark, angle brackets and a hash may not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What every page says about itself."""
-
-    title: str
-    lead: str
-    made: datetime
-    digest: str
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table with its caption; ``words_first`` columns are left-aligned words, the rest numbers."""
-
-    name: str
-    caption: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words_first: int = 1
-    empty: str = "None found."
-
-    def __post_init__(self) -> None:
-        """Refuse a table whose cells do not stand under their heads."""
-        if any(len(row) != len(self.heads) for row in self.rows):
-            raise ValueError(f"table {self.name}: a row does not have {len(self.heads)} cells")
-
-
-def render(template: str, page: Page, **parts: object) -> str:
-    """Fill ``template`` with the page's own facts and its parts; everything is escaped."""
+def one_file(sheet: Sheet, pictures: Mapping[str, str]) -> str:
+    """The whole page; everything is escaped, each picture (file name -> SVG) is an image of its own inside."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -51,6 +26,15 @@ def render(template: str, page: Page, **parts: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": words.count, "number": words.number, "share": words.share}
-    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(template).render(page=page, style=style, **parts)
+    made = datetime.fromisoformat(sheet.made).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+    return environment.get_template("sheet.html.j2").render(
+        sheet=sheet,
+        made=made,
+        pictures={name: _data_url(svg) for name, svg in pictures.items()},
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+    )
+
+
+def _data_url(svg: str) -> Markup:
+    """The picture as an address that holds it: its style and names stay its own."""
+    return Markup("data:image/svg+xml," + quote(svg.replace("%", "%25"), safe=PLAIN).replace("&", "&amp;"))

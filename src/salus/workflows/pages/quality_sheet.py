@@ -1,53 +1,72 @@
-"""The quality page: the measures of a timeline in words, tables and pictures."""
+"""The quality sheet: the measures of a timeline in words, tables and pictures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import cast
 
 import polars as pl
 
 from salus.timeline.quality import Quality
 from salus.workflows.pages.comparison import period_name
-from salus.workflows.pages.drawing import Picture
-from salus.workflows.pages.pictures import over_periods, share_bars, value_histogram
-from salus.workflows.pages.render import Page, Table, render
+from salus.workflows.pages.drawing import Drawn
+from salus.workflows.pages.pictures import Described, over_periods, share_bars, value_histogram
+from salus.workflows.pages.sheet import Check, Section, Sheet, Table
 from salus.workflows.pages.words import WITHHELD, count, number, share, shown_unit
 
 MOST_BARS = 60
 MOST_HISTOGRAMS = 60
-Row = dict[str, object]
+LEFT_AS_IS = "Nothing is repaired. What needs a look stays in the timeline as it came, and is shown here."
+BETWEEN = "Between the 1st and the 99th percentile. Bars that stand for fewer than 5 patients are left out."
+NOTES = (
+    "Counts that concern one to four patients are written “fewer than 5 patients”; outer quantiles of small groups"
+    " are not shown. No patient's number or single value appears on this page.",
+    "A range says what is plausible, not what is healthy; its source is named beside it.",
+    "Twin codes hold the same number at the same moment (almost) every time: one column was probably copied over"
+    " another before the data were published.",
+    "Where a source does not say when a fact became known, the time of the fact itself is assumed, and counted here.",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One sentence about one kind of trouble, and whether a person should look."""
-
-    look: bool
-    text: str
-
-
-def quality_page(quality: Quality, page: Page, *, assumed_known_time: int) -> str:
-    """Write the page for ``quality``."""
+def quality_sheet(quality: Quality, head: Sheet, *, assumed_known_time: int) -> tuple[Sheet, dict[str, str]]:
+    """The sections under ``head`` and their pictures: file name -> SVG."""
     names = _names(quality)
     named = quality.codes.with_columns(pl.col("code").replace(names).alias("name"))
-    return render(
-        "quality.html.j2",
-        page,
-        checks=checks(quality, assumed_known_time),
-        bars=share_bars(named.head(MOST_BARS), caption=_bars_caption(named.height)),
-        spread=_spread_table(quality),
-        codes=_codes_table(quality),
-        periods=_period_pictures(quality),
-        histograms=_histograms(quality, names),
-        values=_values_table(quality),
-        details=[
-            _twins_table(quality),
-            _range_table(quality),
-            _order_table(quality),
-            _duplicates_table(quality),
-            _units_table(quality),
-        ],
+    bars = share_bars(named.head(MOST_BARS), "codes.svg", caption=_bars_caption(named.height))
+    periods, histograms = _period_pictures(quality), _histograms(quality, names)
+    sections = (
+        Section(
+            name="checks", heading="Checks", words=(LEFT_AS_IS,), checks=checks(quality, assumed_known_time)
+        ),
+        Section(
+            name="complete",
+            heading="Completeness",
+            figures=(bars[0],),
+            tables=(_spread_table(quality),),
+            folded=(_codes_table(quality),),
+        ),
+        Section(name="time", heading="Over time", figures=tuple(figure for figure, _ in periods)),
+        Section(
+            name="values",
+            heading="Values",
+            words=(BETWEEN,),
+            figures=tuple(figure for figure, _ in histograms),
+            tables=(_values_table(quality),),
+        ),
+        Section(name="details", heading="Details", tables=_details(quality)),
+        Section(name="notes", heading="How to read this", notes=NOTES),
+    )
+    drawn = [bars, *periods, *histograms]
+    return replace(head, sections=sections), {figure.file: svg for figure, svg in drawn}
+
+
+def _details(quality: Quality) -> tuple[Table, ...]:
+    return (
+        _twins_table(quality),
+        _range_table(quality),
+        _order_table(quality),
+        _duplicates_table(quality),
+        _units_table(quality),
     )
 
 
@@ -56,7 +75,7 @@ def _bars_caption(codes: int) -> str:
     return f"{shown}: share of patients with at least one such row."
 
 
-def checks(quality: Quality, assumed_known_time: int) -> list[Check]:
+def checks(quality: Quality, assumed_known_time: int) -> tuple[Check, ...]:
     """Say in one sentence each what was found, worst kinds first."""
     twins = [f"{row['code']} = {row['twin']}" for row in quality.twins.to_dicts()]
     outside = quality.outside_range.filter(pl.col("withheld") | (pl.col("below") + pl.col("above") > 0))
@@ -66,29 +85,35 @@ def checks(quality: Quality, assumed_known_time: int) -> list[Check]:
     known = quality.known_times.row(0, named=True)
     found = [
         Check(
-            bool(twins), "Twin codes: " + ("; ".join(twins) + " at the same moments." if twins else "none.")
+            look=bool(twins),
+            text="Twin codes: " + ("; ".join(twins) + " at the same moments." if twins else "none."),
         ),
-        Check(outside.height > 0, f"Values outside their plausible range: {_codes(outside)}."),
+        Check(look=outside.height > 0, text=f"Values outside their plausible range: {_codes(outside)}."),
         *(
-            Check(row["rows"] != 0, f"Rows {row['check']}: {_rows(cast('int | None', row['rows']))}.")
+            Check(
+                look=row["rows"] != 0, text=f"Rows {row['check']}: {_rows(cast('int | None', row['rows']))}."
+            )
             for row in quality.time_order.to_dicts()
         ),
         Check(
-            repeats.height > 0, f"Rows that repeat another: {_total(repeats['repeats'])}in {_codes(repeats)}."
+            look=repeats.height > 0,
+            text=f"Rows that repeat another: {_total(repeats['repeats'])}in {_codes(repeats)}.",
         ),
-        Check(torn.height > 0, f"Moments with contradicting values of one code: {_codes(torn)}."),
-        Check(quality.units.height > 0, f"Several or undeclared units: {_codes(quality.units)}."),
-        Check(missing.height > 0, f"Rows without the value their code usually has: {_codes(missing)}."),
+        Check(look=torn.height > 0, text=f"Moments with contradicting values of one code: {_codes(torn)}."),
+        Check(look=quality.units.height > 0, text=f"Several or undeclared units: {_codes(quality.units)}."),
         Check(
-            known["known_before_time"] != 0,
-            f"Rows known before they happened: {_rows(known['known_before_time'])}.",
+            look=missing.height > 0, text=f"Rows without the value their code usually has: {_codes(missing)}."
         ),
         Check(
-            assumed_known_time > 0,
-            f"When a fact was known is assumed for {assumed_known_time:,} of {known['dated']:,} dated rows.",
+            look=known["known_before_time"] != 0,
+            text=f"Rows known before they happened: {_rows(known['known_before_time'])}.",
+        ),
+        Check(
+            look=assumed_known_time > 0,
+            text=f"When a fact was known is assumed for {assumed_known_time:,} of {known['dated']:,} dated rows.",
         ),
     ]
-    return sorted(found, key=lambda check: not check.look)
+    return tuple(sorted(found, key=lambda check: not check.look))
 
 
 def _rows(amount: int | None) -> str:
@@ -121,42 +146,34 @@ def _units(quality: Quality) -> dict[str, str]:
     return {str(row["code"]): shown_unit(row["unit"]) for row in quality.codes.to_dicts()}
 
 
-def _period_pictures(quality: Quality) -> list[Picture]:
+def _period_pictures(quality: Quality) -> list[Drawn]:
     periods = quality.periods
     if periods.is_empty():
         return []
+    ends = " The first and last hold everything before and after." if periods["open"].any() else ""
+    captions = {
+        "rows": f"Rows in each period.{ends}",
+        "patients": f"Patients with a row in each period.{ends}",
+        "rows_per_patient": f"Rows per patient who has any in the period.{ends}",
+    }
     since = period_name(periods)
-    open_ends = " The first and last hold everything before and after." if periods["open"].any() else ""
-    return [
-        over_periods(periods, "rows", title="rows", since=since, caption=f"Rows in each period.{open_ends}"),
-        over_periods(
-            periods, "patients", title="patients", since=since, caption="Patients with a row in each period."
-        ),
-        over_periods(
-            periods,
-            "rows_per_patient",
-            title="rows per patient",
-            since=since,
-            caption=f"Rows per patient who has any in the period.{open_ends}",
-        ),
-    ]
+    return [over_periods(periods, column, since=since, caption=said) for column, said in captions.items()]
 
 
-def _histograms(quality: Quality, names: dict[str, str]) -> list[Picture]:
+def _histograms(quality: Quality, names: dict[str, str]) -> list[Drawn]:
     units = _units(quality)
     ranges = {row["code"]: (row["low"], row["high"]) for row in quality.outside_range.to_dicts()}
     common = quality.values.sort("values", "code", descending=[True, False], nulls_last=True)[
         "code"
     ].to_list()
-    drawn = []
+    drawn: list[Drawn] = []
     for code in common[:MOST_HISTOGRAMS]:
         bins = quality.histograms.filter(pl.col("code") == code)
         if bins.height < 2:
             continue
         low, high = ranges.get(code, (None, None))
-        drawn.append(
-            value_histogram(bins, name=names.get(code, code), unit=units.get(code, ""), low=low, high=high)
-        )
+        of = Described(name=names.get(code, code), unit=units.get(code, ""), low=low, high=high)
+        drawn.append(value_histogram(bins, f"values-{len(drawn) + 1:02}.svg", of=of))
     return drawn
 
 
