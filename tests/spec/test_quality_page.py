@@ -14,6 +14,7 @@ import pytest
 from salus.timeline.columns import CODE_COLUMNS, EVENT_COLUMNS, fit_columns
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import write_timeline
+from salus.workflows.pages.sheet import figures_of, read_pictures, read_sheet
 from salus.workflows.quality import quality
 
 MADE = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -46,16 +47,18 @@ class Outline(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.levels: list[int] = []
-        self.unsaid, self.scripts, self.links = 0, 0, []
+        self.unsaid, self.scripts = 0, 0
+        self.links: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if re.fullmatch(r"h[1-6]", tag):
             self.levels.append(int(tag[1]))
-        self.unsaid += tag == "svg" and not given.get("aria-label")
+        self.unsaid += tag == "img" and not given.get("alt")
         self.scripts += tag == "script"
-        self.links += [given[name] for name in ("href", "src") if given.get(name)]
+        links = [given[name] or "" for name in ("href", "src") if given.get(name)]
+        self.links += [link for link in links if not link.startswith("data:image/svg+xml,")]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,21 @@ def test_headings_are_in_order_every_picture_has_words_and_nothing_is_fetched(ma
     assert all(after - before <= 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
     assert (outline.unsaid, outline.scripts) == (0, 0)
     assert all(link.startswith("#") for link in outline.links)
+
+
+def test_the_sheet_beside_the_page_names_each_picture_that_lies_there(tmp_path):
+    report = quality(write_small(tmp_path / "timeline"), tmp_path / "out", made=MADE)
+    sheet = read_sheet(tmp_path / "out")
+    named = {figure.file for figure in figures_of(sheet)}
+    assert named == {path.name for path in (tmp_path / "out").glob("*.svg")}
+    assert sheet.sections[0].name == "checks"
+    assert tuple(check.text for check in sheet.sections[0].checks if check.look) == report.to_look_at
+    assert not any(section.patients for section in sheet.sections)
+    for svg in read_pictures(sheet, tmp_path / "out").values():
+        assert svg.startswith("<svg ")
+        assert 'xmlns="http://www.w3.org/2000/svg"' in svg
+        assert "prefers-color-scheme:dark" in svg
+        assert not re.search(r'"#0[1-5]0[1-5]0[1-5]"', svg), "a stand-in colour was left"
 
 
 def test_the_json_holds_the_checks_and_withholds_small_groups(made):

@@ -96,7 +96,7 @@ def timeline_picture(mine: pl.DataFrame, on: Ground, *, label: str, number: int)
         pl.col("hours").is_not_null()
         & ~pl.col("code").replace_strict(on.roles, default="event").is_in(["birth", "anchor"])
     )
-    order = [code for code in on.names if code in set(dated["code"])]
+    order = _order(dated, on)
     height = TOP + LINE * max(len(order), 1) + BELOW
     kind = label.lower()
     who = _who(mine, on)
@@ -112,19 +112,24 @@ def timeline_picture(mine: pl.DataFrame, on: Ground, *, label: str, number: int)
         row = dated.filter(pl.col("code") == code)
         parts += _row(row, on, place=place, kind=kind)
         outside += row.filter((pl.col("hours") < on.first) | (pl.col("hours") > on.last)).height
-    said = f"{label} patient {number}, {who}: {dated.height} dated rows of {len(order)} codes{_span(dated)}."
-    caption = f"patient {number}." + (
-        f" {outside} {'row' if outside == 1 else 'rows'} outside the axis." if outside else ""
-    )
+    of = "1 code" if len(order) == 1 else f"{len(order)} codes"
+    said = f"{label} patient {number}, {who}: {dated.height} dated rows of {of}{_span(dated)}."
+    beyond = f" {outside} {'row' if outside == 1 else 'rows'} outside the axis." if outside else ""
     figure = Figure(
         file=f"patient-{kind}-{number:02}.svg",
-        caption=caption,
+        caption=f"patient {number}.{beyond}",
         alternative=said,
         width=WIDTH,
         height=height,
         label=label,
     )
     return figure, _whole(parts, height, said)
+
+
+def _order(dated: pl.DataFrame, on: Ground) -> list[str]:
+    """The recorded codes in the order of the code list; those it lacks come last."""
+    recorded = set(dated["code"])
+    return [code for code in on.names if code in recorded] + sorted(recorded - set(on.names))
 
 
 def _who(mine: pl.DataFrame, on: Ground) -> str:
@@ -175,13 +180,14 @@ def _axis(on: Ground, height: int) -> list[str]:
 
 def _row(row: pl.DataFrame, on: Ground, *, place: int, kind: str) -> list[str]:
     y = TOP + LINE * place + LINE / 2 + 1
-    name = on.names[str(row["code"][0])]
+    code = str(row["code"][0])
+    name = on.names.get(code, code)
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1].rstrip(" ,;") + "…"
     drawn = [
         f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(shown)}</text>',
         f'<line class="g" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" opacity=".5"/>',
     ]
-    for code, hours, value in row.select("code", "hours", "numeric_value").iter_rows():
+    for hours, value in row.select("hours", "numeric_value").iter_rows():
         x = f"{on.x(hours):.1f}"
         if hours < on.first or hours > on.last:
             drawn.append(
