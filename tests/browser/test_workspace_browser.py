@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import pytest
@@ -112,9 +113,11 @@ def test_no_script_runs(look: Look):
 
 def test_a_first_load_is_small_and_quick(look: Look):
     assert max(page["bytes"] for page in look["pages"]) < MOST_BYTES
-    assert {
-        page["path"]: page["timing"] for page in look["pages"] if not page["timing"] < MOST_MILLISECONDS
-    } == {}
+    times: dict[str, list[float]] = {}
+    for page in look["pages"]:
+        times.setdefault(page["path"], []).append(page["timing"])
+    slow = {path: took for path, took in times.items() if not median_low(took) < MOST_MILLISECONDS}
+    assert slow == {}  # the middle one of four views: other work on the machine may hold up one of them
 
 
 def test_the_keyboard_reaches_every_link_in_the_order_of_the_page(look: Look):

@@ -70,6 +70,12 @@ def environment() -> Environment:
     return made
 
 
+def prepare() -> None:
+    """Compile every template, which otherwise the first who asks would wait for."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
 def page(template: str, parts: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
     """Fill a template."""
     return HTMLResponse(environment().get_template(template).render(parts), status_code=status)

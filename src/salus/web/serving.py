@@ -16,13 +16,15 @@ from pathlib import Path
 import uvicorn
 
 from salus.errors import PortTaken
+from salus.web.answers import prepare
 from salus.web.application import workspace
 from salus.web.library import check_library, find_usecases
 from salus.web.standing import Shelf
 
 HOST, PORT = "127.0.0.1", 8765
-WAITING, SECONDS_TO_END = 64, 3
-"""Connections that may wait to be let in; seconds that open answers get when it is stopped."""
+WAITING, SECONDS_TO_END, SECONDS_TO_READ = 64, 3, 1.0
+"""Connections that may wait to be let in; seconds that open answers get when it is stopped; seconds that reading ahead
+may keep people waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +60,11 @@ class Opened:
             )
         )
         try:
+            reader = threading.Thread(target=_read_ahead, args=(self.root, shelf), daemon=True)
+            reader.start()
+            reader.join(SECONDS_TO_READ)
             announce()
             sys.stdout.flush()
-            threading.Thread(target=_read_ahead, args=(self.root, shelf), daemon=True).start()
             if open_browser and has_display(os.environ):
                 threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
             server.run(sockets=[self.listener])
@@ -102,6 +106,7 @@ def has_display(surroundings: Mapping[str, str], *, system: str = sys.platform) 
 def _read_ahead(root: Path, shelf: Shelf) -> None:
     """Read every use case before somebody asks, so that the first page is as quick as the others."""
     with suppress(Exception):  # the page itself meets the same trouble and says so
+        prepare()
         for folder in find_usecases(root).values():
             shelf.standing(folder)
 
