@@ -10,13 +10,20 @@ import polars as pl
 from salus.findings import Finding
 from salus.workflows.pages.comparison import (
     ENOUGH,
+    busy_periods,
     code_shares,
     main_codes,
     pair_correlations,
     rates_by_period,
     value_shares,
 )
-from salus.workflows.pages.evidence_tables import code_table, forecast_table, privacy_table, utility_table
+from salus.workflows.pages.evidence_tables import (
+    code_table,
+    forecast_table,
+    privacy_notes,
+    privacy_table,
+    utility_table,
+)
 from salus.workflows.pages.patient_timelines import choose, ground, since, timeline_picture
 from tests.drawn import events
 from tests.spec.test_quality import CODES
@@ -71,6 +78,12 @@ def test_rates_are_rows_a_patient_of_the_whole_population():
         (6, 1.0, "synthetic"),
         (12, 1.0, "synthetic"),
     ]
+
+
+def test_periods_that_hold_next_to_nothing_are_not_drawn():
+    """Of 1000 rows a patient, 4 lie in the first period and 3 in the last: less than half a hundredth each."""
+    rates = pl.DataFrame({"start": [-1, 0, 1, 2], "rate": [4.0, 500.0, 493.0, 3.0]})
+    assert busy_periods(rates)["start"].to_list() == [0, 1]
 
 
 def test_values_are_shares_in_the_same_bins():
@@ -135,8 +148,8 @@ def test_an_attack_stands_beside_its_control_and_the_naive_guess():
         "0.600 [0.500 to 0.700]",
         "0.500 [0.400 to 0.600]",
         "0.550 [0.450 to 0.650]",
-        about,
     ]
+    assert privacy_notes(found) == ("9 members v 9 others.",)
 
 
 def people(values: list[tuple[float, float]]) -> pl.DataFrame:

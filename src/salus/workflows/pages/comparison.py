@@ -57,6 +57,14 @@ def rates_by_period(
     return pl.concat(parts)
 
 
+def busy_periods(rates: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the periods at both ends that hold less than a hundredth of all rows, real and synthetic together."""
+    told = rates.group_by("start").agg(pl.col("rate").sum()).sort("start")
+    before = pl.col("rate").cum_sum() / pl.col("rate").sum()
+    kept = told.filter((before >= 0.005) & (before - pl.col("rate") / pl.col("rate").sum() <= 0.995))
+    return rates.filter(pl.col("start").is_in(kept["start"].implode()))
+
+
 def value_shares(
     real: pl.DataFrame, synthetic: pl.DataFrame, code: str, *, decimals: int | None = None
 ) -> pl.DataFrame:

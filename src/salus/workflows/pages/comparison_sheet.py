@@ -15,6 +15,7 @@ from salus.workflows.pages.comparison import (
     PRESENCE,
     REAL,
     SYNTHETIC,
+    busy_periods,
     code_shares,
     main_codes,
     pair_correlations,
@@ -101,7 +102,9 @@ def _occurrence(compared: Compared) -> Part:
         compared.real, compared.synthetic, codes=compared.codes, time_zero=compared.time_zero
     )
     if rates.height:
-        caption = f"Rows per patient in each period, over everyone. {_of(compared)}"
+        rates, left_out = busy_periods(rates), rates.height
+        rare = " Periods at both ends that hold less than one row in a hundred are not drawn."
+        caption = f"Rows per patient in each period, over everyone.{rare * (rates.height < left_out)} {_of(compared)}"
         drawn.append(
             comparison_pictures.rates(rates, "rates.svg", across=period_name(rates), caption=caption)
         )
@@ -204,7 +207,8 @@ def _privacy(compared: Compared) -> Part:
     )
     tables = (evidence_tables.privacy_table(compared.findings),)
     heading = "Privacy: can one tell who was trained on?"
-    return Section(name="privacy", heading=heading, words=words, tables=tables), []
+    notes = evidence_tables.privacy_notes(compared.findings)
+    return Section(name="privacy", heading=heading, words=words, tables=tables, notes=notes), []
 
 
 def _forecast(compared: Compared) -> Part:

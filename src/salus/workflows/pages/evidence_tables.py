@@ -14,7 +14,7 @@ WORST = 12
 EMPTY = "not measured."
 HELD_OUT = "held_out: "
 ATTACKS = {
-    "privacy.membership_auc": "the strongest of them",
+    "privacy.membership_auc": "whichever is strongest",
     "privacy.likelihood_auc": "likelihood of the record",
     "privacy.density_auc": "density of synthetic patients",
     "privacy.nearest_auc": "nearest synthetic patient",
@@ -110,14 +110,22 @@ def privacy_table(findings: Sequence[Finding]) -> Table:
             words,
             _bounded(found[metric, "attack"]),
             *(_bounded(found.get((metric, other))) for other in ("control", "baseline")),
-            found[metric, "attack"].reason or found[metric, "attack"].population,
         )
         for metric, words in ATTACKS.items()
         if (metric, "attack") in found
     )
-    heads = ("attack by", "AUC", "the same on patients never learnt from", "naive guess", "who")
+    heads = ("attack by", "AUC", "the same on patients never learnt from", "naive guess")
     caption = "Can one tell who was trained on? 0.5 is guessing, 1 is certain"
     return Table(name="t-privacy", caption=caption, heads=heads, rows=rows, empty=EMPTY)
+
+
+def privacy_notes(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Who was attacked, and what each attack's finding says of itself."""
+    attacks = [one for one in findings if one.metric in ATTACKS and one.comparison == "attack"]
+    told = [f"Attack by {ATTACKS[one.metric]}: {one.reason}." for one in attacks if one.reason]
+    return tuple(
+        dict.fromkeys([f"{one.population[:1].upper()}{one.population[1:]}." for one in attacks] + told)
+    )
 
 
 def _by_task(findings: Sequence[Finding], columns: dict[str, str], *, name: str, caption: str) -> Table:

@@ -16,8 +16,9 @@ from salus.workflows.pages.futures_pictures import scale_of
 from salus.workflows.pages.sheet import Figure
 
 DOZEN = 12
-LEFT, RIGHT, TOP, BELOW, LINE = 132, 10, 44, 36, 13
-LETTERS = 20  # of a code's name beside its row
+LEFT, RIGHT, TOP, BELOW, LINE = 152, 10, 44, 36, 13
+LETTERS = 24  # of a code's name beside its row
+LETTER = 5.6  # mean width of a letter
 SHARE_INSIDE = 0.98
 """The time axis holds this share of all rows; the others stand at its ends."""
 OWN = """\
@@ -99,11 +100,12 @@ def timeline_picture(mine: pl.DataFrame, on: Ground, *, label: str, number: int)
     order = _order(dated, on)
     height = TOP + LINE * max(len(order), 1) + BELOW
     kind = label.lower()
-    who = _who(mine, on)
+    who, start = _who(mine, on), 96 if label == "SYNTHETIC" else 54
+    heading = _cut(f"patient {number}: {who}", int((WIDTH - 8 - start) / LETTER))
     parts = [
         f'<rect class="box {kind}" x="1" y="1" width="{WIDTH - 2}" height="{height - 2}" rx="6"/>',
         f'<text class="w {kind}" x="10" y="19">{label}</text>',
-        f'<text x="{96 if label == "SYNTHETIC" else 54}" y="19">patient {number}: {escape(who)}</text>',
+        f'<text x="{start}" y="19">{escape(heading)}</text>',
         *_key(kind),
         *_axis(on, height),
     ]
@@ -142,8 +144,11 @@ def _who(mine: pl.DataFrame, on: Ground) -> str:
         "hours"
     ].drop_nulls()
     age = [f"{-float(born[0]) / 8766:.0f} years"] if len(born) else []
-    said = ", ".join([*fixed, *age]) or "nothing fixed is known"
-    return said if len(said) <= 38 else said[:37].rstrip() + "…"
+    return ", ".join([*age, *fixed]) or "nothing fixed is known"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip(" ,;") + "…"
 
 
 def _key(kind: str) -> list[str]:
@@ -153,7 +158,7 @@ def _key(kind: str) -> list[str]:
         return f'<text class="q" x="{x}" y="{y}">{words}</text>'
 
     return [
-        f'<circle class="{kind}" cx="14" cy="{y - 4}" r="1.6" opacity=".45"/>' + told(20, "low"),
+        f'<circle class="{kind}" cx="14" cy="{y - 4}" r="1.8" opacity=".45"/>' + told(20, "low"),
         f'<circle class="{kind}" cx="50" cy="{y - 4}" r="4.2"/>' + told(58, "high among real values"),
         f'<circle class="plain" cx="190" cy="{y - 4}" r="3"/>' + told(198, "no value"),
         told(250, "‹ › off the axis"),
@@ -182,7 +187,7 @@ def _row(row: pl.DataFrame, on: Ground, *, place: int, kind: str) -> list[str]:
     y = TOP + LINE * place + LINE / 2 + 1
     code = str(row["code"][0])
     name = on.names.get(code, code)
-    shown = name if len(name) <= LETTERS else name[: LETTERS - 1].rstrip(" ,;") + "…"
+    shown = _cut(name, LETTERS)
     drawn = [
         f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(shown)}</text>',
         f'<line class="g" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" opacity=".5"/>',
@@ -197,7 +202,7 @@ def _row(row: pl.DataFrame, on: Ground, *, place: int, kind: str) -> list[str]:
             drawn.append(f'<circle class="plain" cx="{x}" cy="{y:.1f}" r="3"/>')
         else:
             rank = on.rank(code, value)
-            size, shade = 1.6 + 2.6 * rank, 0.45 + 0.5 * rank
+            size, shade = 1.8 + 2.4 * rank, 0.45 + 0.5 * rank
             drawn.append(
                 f'<circle class="{kind}" cx="{x}" cy="{y:.1f}" r="{size:.1f}" opacity="{shade:.2f}"/>'
             )

@@ -86,8 +86,8 @@ def _gate(summary: Json) -> Section:
         if isinstance(criteria, list)
         else ()
     )
-    heads = ("criterion", "measured on", "verdict", "value", "which bound must clear", "threshold",
-             "further outcomes needed")  # fmt: skip
+    heads = ("criterion", "measured on", "verdict", "value", "bound", "threshold",
+             "outcomes still needed")  # fmt: skip
     table = Table(
         name="t-gate", caption="Every criterion of the protocol", heads=heads, rows=rows, words_first=3
     )
@@ -96,7 +96,7 @@ def _gate(summary: Json) -> Section:
         for row in (criteria if isinstance(criteria, list) else [])
         if isinstance(row, dict) and row.get("reason") and row.get("verdict") != "PASS"
     )
-    heading = f"Gate {gate['gate']}" if gate.get("gate") else "Gate"
+    heading = f"Gate: {str(gate['gate']).replace('->', ' to ')}" if gate.get("gate") else "Gate"
     return Section(
         name="gate", heading=heading, mark=NOT_CARE, words=tuple(words), tables=(table,), notes=reasons
     )
