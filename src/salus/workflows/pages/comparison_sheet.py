@@ -203,7 +203,7 @@ def _utility(compared: Compared) -> Part:
 def _privacy(compared: Compared) -> Part:
     words = (
         "Each attack scores patients, some of whom were trained on. The control makes the same attack on patients of"
-        " whom none was trained on; the naive guess uses only how much a patient has.",
+        " whom none was trained on; the guess uses the record alone, without the model and without synthetic patients.",
     )
     tables = (evidence_tables.privacy_table(compared.findings),)
     heading = "Privacy: can one tell who was trained on?"

@@ -103,7 +103,7 @@ def group_table(findings: Sequence[Finding]) -> Table:
 
 
 def privacy_table(findings: Sequence[Finding]) -> Table:
-    """Each attack with its control and the naive guess."""
+    """Each attack with its control and the guess without a model."""
     found = {(one.metric, one.comparison): one for one in findings if one.kind == "privacy"}
     rows = tuple(
         (
@@ -114,7 +114,7 @@ def privacy_table(findings: Sequence[Finding]) -> Table:
         for metric, words in ATTACKS.items()
         if (metric, "attack") in found
     )
-    heads = ("attack by", "AUC", "the same on patients never learnt from", "naive guess")
+    heads = ("attack by", "AUC", "the same on patients never learnt from", "guess without the model")
     caption = "Can one tell who was trained on? 0.5 is guessing, 1 is certain"
     return Table(name="t-privacy", caption=caption, heads=heads, rows=rows, empty=EMPTY)
 
