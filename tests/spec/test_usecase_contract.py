@@ -201,7 +201,10 @@ usecase = open_usecase(UseCaseFolder(Path(folder)), now=datetime.fromisoformat(n
 proposal = usecase.propose(int(n), seed=int(seed), budget=Budget(seconds=600))
 usecase.check(proposal), usecase.explain(proposal), usecase.baseline()
 seconds = time.monotonic() - began
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+status = Path("/proc/self/status")  # the peak of this program alone: getrusage passes on that of its parent
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+if status.exists():
+    peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if "VmHWM" in line) / 1024
 print(json.dumps({
     "digest": proposal.digest, "seconds": seconds, "megabytes": peak,
     "loaded": sorted({name.split(".")[0] for name in sys.modules}),

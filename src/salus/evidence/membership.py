@@ -32,7 +32,7 @@ CONTROL = "the same attack on patients of whom the model learnt from none; {meth
 BASELINE = (
     "a guess from the record alone, in 5 folds: LightGBM on its summary, without model or synthetic patients"
 )
-NO_BETTER = "no better than guessing: the interval holds 0.5"
+NO_BETTER = "no better than guessing: the lower bound is not above 0.5"
 SHIFTED = "the control is told apart as well: the groups differ in more than membership, which overstates the attack"
 GUESSED = "a guess without the model does at least as well"
 

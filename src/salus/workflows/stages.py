@@ -135,7 +135,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 def _code_files(folders: tuple[str, ...]) -> list[Path]:
     return [
-        file for name in folders for file in _files(PACKAGE / name) if file.suffix in (".py", ".html", ".css")
+        file for name in folders for file in _files(PACKAGE / name) if file.suffix in (".py", ".j2", ".css")
     ]
 
 
