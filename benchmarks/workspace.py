@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.request import urlopen
 
@@ -79,7 +80,7 @@ def rows(folder: Path, *, seed: int, command: str = "make bench") -> list[Row]:
     views = look(folder)
     first = [view for view in views if view["path"] == "/"]
     measured = [
-        ("slowest page, server time", _most(views, "timing"), "ms", MOST_MS),
+        ("slowest page, server time", _slowest(views), "ms", MOST_MS),
         ("first load without pictures", _most(first, "bytes", 1000), "kB", MOST_KB),
         ("heaviest page without pictures", _most(views, "bytes", 1000), "kB", MOST_KB),
         ("accessibility violations (axe-core)", _count(views, "violations"), "1", 0.0),
@@ -114,6 +115,16 @@ def _most(views: list[dict[str, Any]], name: str, each: float = 1.0) -> float | 
     if not found or any(number is None for number in found):
         return None
     return round(max(float(number) for number in found if number is not None) / each, 1)
+
+
+def _slowest(views: list[dict[str, Any]]) -> float | None:
+    """Of each page the middle of its views (a busy machine delays single ones), of the pages the slowest."""
+    pages: dict[str, list[float]] = {}
+    for view in views:
+        pages.setdefault(view["path"], []).append(
+            float(view["timing"] if view["timing"] is not None else "nan")
+        )
+    return round(max(median(times) for times in pages.values()), 1) if pages else None
 
 
 def _count(views: list[dict[str, Any]], name: str) -> float | None:
