@@ -6,11 +6,11 @@ import pytest
 
 from salus.cohort.task import read_task
 from salus.formats.read_source import read_source
+from salus.programme.case import usecase_protocol
 from salus.programme.freezing import read_freeze
 from salus.programme.read_usecase import read_usecase
 from salus.programme.usecase import GroupRule
 from salus.programme.usecase_folder import UseCaseFolder
-from salus.workflows.gate import usecase_protocol
 from tests.shape.sources import ROOT
 
 EXAMPLES = [UseCaseFolder(ROOT / "examples" / name) for name in ("cohort", "icu")]

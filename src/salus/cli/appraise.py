@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.programme.case import check_usecase
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.workflows.appraise import Material
 from salus.workflows.appraise import appraise as measure
-from salus.workflows.gate import check_usecase
 
 
 def appraise(

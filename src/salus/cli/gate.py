@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.programme.case import read_case
 from salus.programme.gate import WORST_FIRST, Judged, Judgement, Verdict
 from salus.programme.protocol import Bound, Protocol
 from salus.programme.usecase_folder import UseCaseFolder
-from salus.workflows.gate import read_case
 
 WIDTH, MOST_NAME, VALUE_WIDTH = 80, 36, 22
 SHORT = 12

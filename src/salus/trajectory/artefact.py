@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
-from salus.trajectory.checkpoint import digest_of
+from salus.findings import file_digest
 from salus.trajectory.network import Network, Size
 from salus.trajectory.training import TrainLog, TrainSettings
 from salus.trajectory.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
@@ -62,7 +62,7 @@ def save_model(model: Model, folder: Path) -> None:
         {name: value.contiguous() for name, value in model.network.state_dict().items()}, folder / WEIGHTS
     )
     files = {
-        path.name: digest_of(path)
+        path.name: file_digest(path)
         for path in sorted(folder.iterdir())
         if path.suffix in {".json", ".safetensors"}
     }
@@ -87,7 +87,7 @@ def load_model(folder: Path) -> Model:
     about = _read_about(folder)
     for name, digest in about["files"].items():
         path = folder / name
-        if not path.is_file() or digest_of(path) != digest:
+        if not path.is_file() or file_digest(path) != digest:
             raise ModelBroken(
                 f"'{name}' is missing, cut short or changed since the model was saved",
                 where=str(folder),
@@ -104,7 +104,7 @@ def load_model(folder: Path) -> Model:
             log=TrainLog(**about["log"]),
             lineage=Lineage(**about["lineage"]),
             codes=about["codes"],
-            digest=digest_of(folder / ABOUT),
+            digest=file_digest(folder / ABOUT),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelBroken(

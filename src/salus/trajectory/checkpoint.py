@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +69,3 @@ def load_checkpoint(folder: Path, settings: dict[str, Any]) -> Checkpoint | None
         part, name = key.split("/", 1)
         parts[part][name] = value
     return Checkpoint(**parts, log=about["log"])
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

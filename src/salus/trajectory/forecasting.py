@@ -57,24 +57,42 @@ class Histories:
     known_until: IntArray
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where sampled futures begin, a row a future: the sampler that watches the outcomes, and where each row stands.
+
+    ``index`` (rows,): grains of the index moment; ``settles`` (questions, codes): what settles each question.
+    """
+
+    sampler: Sampler
+    situation: Situation
+    index: IntArray
+    settles: np.ndarray
+
+
+def start_futures(
+    network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
+) -> Start:
+    """Read each history and set ``asked.samples`` futures at its end; to be called in inference mode."""
+    outcome, ending = settling_codes(vocabulary, asked.questions)
+    watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
+    sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
+    patients = torch.arange(histories.records.patients)
+    many = sampler.from_history(histories.records).of(patients.repeat_interleave(asked.samples))
+    many.row = torch.arange(len(many.row))
+    index = np.repeat(histories.known_until, asked.samples)
+    return Start(sampler=sampler, situation=many, index=index, settles=outcome | ending)
+
+
 def draw_risks(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Risks:
     """Sample futures of each history and count outcomes; no future event lies at or before the index moment."""
-    outcome, ending = settling_codes(vocabulary, asked.questions)
-    watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
-    sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
-    patients, samples = histories.records.patients, asked.samples
     with torch.inference_mode():
-        now = sampler.from_history(histories.records)
-        many = now.of(torch.arange(patients).repeat_interleave(samples))
-        many.row = torch.arange(len(many.row))
-        index = torch.from_numpy(np.repeat(histories.known_until, samples))
-        chances = _follow(
-            sampler, many, index=index, horizons=horizons_of(asked.questions), settles=outcome | ending
-        )
-    risk, lower, upper = monte_carlo(chances.reshape(patients, samples, -1))
-    return Risks(risk=risk, lower=lower, upper=upper, samples=samples)
+        start = start_futures(network, vocabulary, histories=histories, asked=asked, seed=seed)
+        chances = _follow(start, horizons_of(asked.questions))
+    risk, lower, upper = monte_carlo(chances.reshape(histories.records.patients, asked.samples, -1))
+    return Risks(risk=risk, lower=lower, upper=upper, samples=asked.samples)
 
 
 def horizons_of(questions: tuple[Question, ...]) -> IntArray:
@@ -82,14 +100,13 @@ def horizons_of(questions: tuple[Question, ...]) -> IntArray:
     return np.asarray([FOREVER if question.within is None else question.within for question in questions])
 
 
-def _follow(
-    sampler: Sampler, situation: Situation, *, index: torch.Tensor, horizons: IntArray, settles: np.ndarray
-) -> FloatArray:
+def _follow(start: Start, horizons: IntArray) -> FloatArray:
     """Simulate until every question is settled; the chance each outcome had in each future: (rows, questions)."""
+    sampler, situation, settles = start.sampler, start.situation, start.settles
     chances = np.zeros((len(situation.row), len(horizons)), dtype=np.float32)
     unsettled = np.ones_like(chances, dtype=bool)
-    limit = np.minimum(index.numpy()[:, None] + horizons, FOREVER)
-    silent: torch.Tensor | None = index
+    limit = np.minimum(start.index[:, None] + horizons, FOREVER)
+    silent: torch.Tensor | None = torch.from_numpy(start.index)
     for _ in range(sampler.vocabulary.longest_record):
         situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
         silent, live = None, situation.row.numpy()

@@ -16,7 +16,7 @@ import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import draw_values
-from salus.trajectory.forecasting import Asked, Histories, horizons_of, monte_carlo, settling_codes
+from salus.trajectory.forecasting import Asked, Histories, horizons_of, monte_carlo, start_futures
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Drawn, Sampler, Situation
 from salus.trajectory.vocabulary import FOREVER, Vocabulary
@@ -61,18 +61,12 @@ def draw_futures(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Futures:
     """Sample futures of each history up to the longest horizon; nothing drawn lies at or before the index."""
-    outcome, ending = settling_codes(vocabulary, asked.questions)
-    watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
-    sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
-    patients, samples = histories.records.patients, asked.samples
+    samples = asked.samples
     with torch.inference_mode():
-        now = sampler.from_history(histories.records)
-        many = now.of(torch.arange(patients).repeat_interleave(samples))
-        many.row = torch.arange(len(many.row))
-        index = np.repeat(histories.known_until, samples)
-        settling = Settling(index=index, horizons=horizons_of(asked.questions), settles=outcome | ending)
-        drawn, chances = follow(sampler, many, settling=settling)
-    facts = _facts(drawn, index, vocabulary=vocabulary, samples=samples)
+        start = start_futures(network, vocabulary, histories=histories, asked=asked, seed=seed)
+        settling = Settling(index=start.index, horizons=horizons_of(asked.questions), settles=start.settles)
+        drawn, chances = follow(start.sampler, start.situation, settling=settling)
+    facts = _facts(drawn, start.index, vocabulary=vocabulary, samples=samples)
     row, after, chance = chances
     moments = Chances(patient=row // samples, future=row % samples, after=after, chance=chance)
     return Futures(facts=facts, chances=moments, samples=samples)

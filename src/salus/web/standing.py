@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from salus.errors import FileTrouble, SalusError
 from salus.findings import Bundle, read_bundle
+from salus.programme.case import Case, read_case
 from salus.programme.freezing import read_frozen_protocol
 from salus.programme.gate import Judgement
 from salus.programme.protocol import Protocol
 from salus.programme.read_usecase import read_usecase
 from salus.programme.usecase import UseCase
 from salus.programme.usecase_folder import UseCaseFolder
-from salus.workflows.gate import Case, read_case
 from salus.workflows.pages.sheet import Sheet, read_sheet
 
 Read = TypeVar("Read")

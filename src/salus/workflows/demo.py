@@ -12,6 +12,7 @@ from pathlib import Path
 from salus.errors import InputMissing
 from salus.formats.csv_source import Source
 from salus.formats.read_source import read_source
+from salus.programme.case import judge_usecase
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import Progress
 from salus.workflows.appraise import Material, appraise
@@ -21,7 +22,6 @@ from salus.workflows.export import export
 from salus.workflows.fetch import fetch
 from salus.workflows.forecast import ForecastResult, ForecastSettings, forecast
 from salus.workflows.futures import futures
-from salus.workflows.gate import judge_usecase
 from salus.workflows.generate import GenerateResult, generate
 from salus.workflows.ingest import ingest, input_folder
 from salus.workflows.quality import quality
