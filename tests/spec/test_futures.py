@@ -17,7 +17,8 @@ import torch
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_settings, read_timeline, write_timeline
-from salus.trajectory.futures import Chances, Settling, fan, follow, incidence
+from salus.trajectory.forecasting import Settling, Start
+from salus.trajectory.futures import Chances, fan, follow, incidence
 from salus.trajectory.sampling import Drawn
 from salus.workflows.forecast import ForecastSettings, forecast
 from salus.workflows.futures import FuturesSettings, futures, write_futures
@@ -65,12 +66,12 @@ class Rows(SimpleNamespace):
 
 def played(rows, *, horizon):
     """Stroke within ``horizon`` after the index at 100: what follow() gives for scripted futures."""
-    start = Rows(row=torch.arange(len(rows)), time=torch.zeros(len(rows), dtype=torch.int64))
+    first = Rows(row=torch.arange(len(rows)), time=torch.zeros(len(rows), dtype=torch.int64))
     settles = np.asarray([[False, True]])
     settling = Settling(
         index=np.full(len(rows), 100), horizons=np.asarray([horizon], dtype=np.int64), settles=settles
     )
-    return follow(Script(rows), start, settling=settling)
+    return follow(Start(sampler=Script(rows), situation=first, settling=settling))
 
 
 def test_a_future_that_ends_in_death_stays_in_the_count():

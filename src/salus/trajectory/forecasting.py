@@ -9,15 +9,17 @@ Follow-up does not end in a sampled future: censoring happens to records, not to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import Sampler, Situation
+from salus.trajectory.sampling import Drawn, Sampler, Situation
 from salus.trajectory.vocabulary import FOREVER, Vocabulary
 
 
@@ -58,16 +60,34 @@ class Histories:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """Where sampled futures begin, a row a future: the sampler that watches the outcomes, and where each row stands.
+class Settling:
+    """When to stop: grains of the index (rows,); ``horizons`` after it and codes that settle it, for each question."""
 
-    ``index`` (rows,): grains of the index moment; ``settles`` (questions, codes): what settles each question.
-    """
+    index: IntArray
+    horizons: IntArray
+    settles: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where sampled futures begin, a row a future: the sampler that watches the outcomes, and where each row stands."""
 
     sampler: Sampler
     situation: Situation
-    index: IntArray
-    settles: np.ndarray
+    settling: Settling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The next moment of every future that goes on: its ``row`` and ``time`` in grains, and what was drawn.
+
+    ``chance`` (rows, questions): what it adds to the chance of each outcome; nought where that is settled or too late.
+    """
+
+    row: IntArray
+    time: IntArray
+    chance: FloatArray
+    drawn: Drawn
 
 
 def start_futures(
@@ -80,8 +100,41 @@ def start_futures(
     patients = torch.arange(histories.records.patients)
     many = sampler.from_history(histories.records).of(patients.repeat_interleave(asked.samples))
     many.row = torch.arange(len(many.row))
-    index = np.repeat(histories.known_until, asked.samples)
-    return Start(sampler=sampler, situation=many, index=index, settles=outcome | ending)
+    settling = Settling(
+        index=np.repeat(histories.known_until, asked.samples),
+        horizons=horizons_of(asked.questions),
+        settles=outcome | ending,
+    )
+    return Start(sampler=sampler, situation=many, settling=settling)
+
+
+def walk(start: Start, *, to_the_end: bool) -> Iterator[Moment]:
+    """Simulate moment by moment; a future ends when every question of it is settled, and with death.
+
+    ``to_the_end``: it goes on to the longest horizon even when all is settled, where there is a horizon.
+    """
+    sampler, situation, settling = start.sampler, start.situation, start.settling
+    limit = np.minimum(settling.index[:, None] + settling.horizons, FOREVER)
+    final = limit.max(axis=1)
+    settled_ends = not to_the_end or bool(settling.horizons.max() >= FOREVER)
+    unsettled = np.ones(limit.shape, dtype=bool)
+    silent: torch.Tensor | None = torch.from_numpy(settling.index)
+    for _ in range(sampler.vocabulary.longest_record):
+        situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
+        silent, live, time = None, situation.row.numpy(), situation.time.numpy()
+        if drawn.chance is None:
+            raise ValueError("the sampler of a forecast must watch its outcomes")
+        counted = unsettled[live] & (time[:, None] <= limit[live])
+        yield Moment(row=live, time=time, chance=drawn.chance.numpy() * counted, drawn=drawn)
+        for number, codes in enumerate(settling.settles):
+            unsettled[drawn.row[codes[drawn.code]], number] = False
+        unsettled[live] &= time[:, None] < limit[live]
+        going = (time < final[live]) & ~np.isin(live, sampler.dies(drawn))
+        if settled_ends:
+            going &= unsettled[live].any(axis=1)
+        situation = situation.of(torch.from_numpy(going).nonzero()[:, 0])
+        if not len(situation.row):
+            break
 
 
 def draw_risks(
@@ -90,7 +143,9 @@ def draw_risks(
     """Sample futures of each history and count outcomes; no future event lies at or before the index moment."""
     with torch.inference_mode():
         start = start_futures(network, vocabulary, histories=histories, asked=asked, seed=seed)
-        chances = _follow(start, horizons_of(asked.questions))
+        chances = np.zeros((len(start.settling.index), len(asked.questions)), dtype=np.float32)
+        for moment in walk(start, to_the_end=False):
+            chances[moment.row] += moment.chance
     risk, lower, upper = monte_carlo(chances.reshape(histories.records.patients, asked.samples, -1))
     return Risks(risk=risk, lower=lower, upper=upper, samples=asked.samples)
 
@@ -98,29 +153,6 @@ def draw_risks(
 def horizons_of(questions: tuple[Question, ...]) -> IntArray:
     """Grains after the index up to which each question looks."""
     return np.asarray([FOREVER if question.within is None else question.within for question in questions])
-
-
-def _follow(start: Start, horizons: IntArray) -> FloatArray:
-    """Simulate until every question is settled; the chance each outcome had in each future: (rows, questions)."""
-    sampler, situation, settles = start.sampler, start.situation, start.settles
-    chances = np.zeros((len(situation.row), len(horizons)), dtype=np.float32)
-    unsettled = np.ones_like(chances, dtype=bool)
-    limit = np.minimum(start.index[:, None] + horizons, FOREVER)
-    silent: torch.Tensor | None = torch.from_numpy(start.index)
-    for _ in range(sampler.vocabulary.longest_record):
-        situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
-        silent, live = None, situation.row.numpy()
-        counted = unsettled[live] & (situation.time.numpy()[:, None] <= limit[live])
-        if drawn.chance is not None:
-            chances[live] += drawn.chance.numpy() * counted
-        for number, codes in enumerate(settles):
-            unsettled[drawn.row[codes[drawn.code]], number] = False
-        unsettled[live] &= situation.time.numpy()[:, None] < limit[live]
-        unsettled[sampler.dies(drawn)] = False
-        situation = situation.of(torch.from_numpy(unsettled[live].any(axis=1)).nonzero()[:, 0])
-        if not len(situation.row):
-            break
-    return chances
 
 
 def settling_codes(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import draw_values
-from salus.trajectory.forecasting import Asked, Histories, horizons_of, monte_carlo, start_futures
+from salus.trajectory.forecasting import Asked, Histories, Start, monte_carlo, start_futures, walk
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import Drawn, Sampler, Situation
+from salus.trajectory.sampling import Drawn
 from salus.trajectory.vocabulary import FOREVER, Vocabulary
 
 LEAST_FUTURES = 10
@@ -48,15 +47,6 @@ class Futures:
     samples: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settling:
-    """When to stop: grains of the index (rows,); ``horizons`` after it and codes that settle it, for each question."""
-
-    index: IntArray
-    horizons: IntArray
-    settles: npt.NDArray[np.bool_]
-
-
 def draw_futures(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Futures:
@@ -64,44 +54,26 @@ def draw_futures(
     samples = asked.samples
     with torch.inference_mode():
         start = start_futures(network, vocabulary, histories=histories, asked=asked, seed=seed)
-        settling = Settling(index=start.index, horizons=horizons_of(asked.questions), settles=start.settles)
-        drawn, chances = follow(start.sampler, start.situation, settling=settling)
-    facts = _facts(drawn, start.index, vocabulary=vocabulary, samples=samples)
+        drawn, chances = follow(start)
+    facts = _facts(drawn, start.settling.index, vocabulary=vocabulary, samples=samples)
     row, after, chance = chances
     moments = Chances(patient=row // samples, future=row % samples, after=after, chance=chance)
     return Futures(facts=facts, chances=moments, samples=samples)
 
 
-def follow(
-    sampler: Sampler, situation: Situation, *, settling: Settling
-) -> tuple[list[Drawn], tuple[IntArray, IntArray, FloatArray]]:
+def follow(start: Start) -> tuple[list[Drawn], tuple[IntArray, IntArray, FloatArray]]:
     """Simulate to the longest horizon or death; without a limit, until every question is settled.
 
     Gives what was drawn, and for every moment its row, grains after the index and the chances that count.
     """
-    index, horizons = settling.index, settling.horizons
-    limit = np.minimum(index[:, None] + horizons, FOREVER)
-    final, endless = limit.max(axis=1), bool(horizons.max() >= FOREVER)
-    unsettled = np.ones(limit.shape, dtype=bool)
+    index, horizons = start.settling.index, start.settling.horizons
+    final = np.minimum(index + horizons.max(), FOREVER)
     rows, after, chances, kept = [], [], [], []
-    silent: torch.Tensor | None = torch.from_numpy(index)
-    for _ in range(sampler.vocabulary.longest_record):
-        situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
-        silent, live, time = None, situation.row.numpy(), situation.time.numpy()
-        if drawn.chance is not None:
-            rows.append(live)
-            after.append(time - index[live])
-            chances.append(drawn.chance.numpy() * (unsettled[live] & (time[:, None] <= limit[live])))
-        kept.append(_before(drawn, final))
-        for number, codes in enumerate(settling.settles):
-            unsettled[drawn.row[codes[drawn.code]], number] = False
-        unsettled[live] &= time[:, None] < limit[live]
-        going = (time < final[live]) & ~np.isin(live, sampler.dies(drawn))
-        if endless:
-            going &= unsettled[live].any(axis=1)
-        situation = situation.of(torch.from_numpy(going).nonzero()[:, 0])
-        if not len(situation.row):
-            break
+    for moment in walk(start, to_the_end=True):
+        rows.append(moment.row)
+        after.append(moment.time - index[moment.row])
+        chances.append(moment.chance)
+        kept.append(_before(moment.drawn, final))
     return kept, (np.concatenate(rows), np.concatenate(after), np.concatenate(chances))
 
 
