@@ -78,6 +78,13 @@ METRICS: Mapping[str, Metric] = {
     "forecast.net_benefit_difference": Metric("net benefit above the better of acting on all or none", "up"),
 }
 """Every metric that a finding may carry and a criterion may ask for."""
+ABOUT_WHAT: Mapping[str, tuple[str, ...]] = {
+    "fidelity": ("timeline", "synthetic"),
+    "utility": ("timeline", "synthetic", "task"),
+    "privacy": ("timeline", "synthetic", "model"),
+    "forecast": ("timeline", "model", "task", "forecast"),
+}
+"""What each kind of finding is measured on and must name where it lies: otherwise it could be about any other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from salus.errors import ModelBroken, OtherSubject, ProtocolValueError, UseCaseFileError
-from salus.findings import Bundle, file_digest, read_bundle
+from salus.findings import ABOUT_WHAT, Bundle, file_digest, read_bundle
 from salus.programme.freezing import read_frozen_protocol
 from salus.programme.gate import Judgement, judge
 from salus.programme.protocol import Protocol
@@ -19,13 +19,6 @@ from salus.timeline.store import timeline_digest
 
 MODEL_FILE = "model.json"
 SHORT = 12
-NAMES = {
-    "fidelity": ("timeline", "synthetic"),
-    "utility": ("timeline", "synthetic", "task"),
-    "privacy": ("timeline", "synthetic", "model"),
-    "forecast": ("timeline", "model", "task", "forecast"),
-}
-"""What a finding of each kind must name, where it lies here: otherwise it could be about any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +123,7 @@ class _Present:
 
     def named(self, kind: str, digests: Mapping[str, str], who: str) -> None:
         """Refuse what does not say on which of the things that lie here it was measured."""
-        for role in NAMES.get(kind, ()):
+        for role in ABOUT_WHAT.get(kind, ()):
             if role not in digests and self._places[role][0].exists():
                 raise self._other(f"{who} does not say on which {role} it was measured")
 

@@ -20,7 +20,7 @@ from salus.evidence.likeness import PARTS
 from salus.evidence.membership import Membership
 from salus.evidence.outcome_model import Population
 from salus.evidence.utility import Utility, utility
-from salus.findings import Finding, file_digest, write_bundle
+from salus.findings import ABOUT_WHAT, Finding, file_digest, write_bundle
 from salus.programme.read_usecase import read_usecase
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import QUIET, Progress
@@ -31,13 +31,6 @@ from salus.workflows.stages import Json
 
 EVIDENCE_COLUMNS = ("subject_id", "time", "code", "numeric_value", "known_time")
 FORECAST_COLUMNS = ("subject_id", "task", "risk", "samples")
-ABOUT_WHAT = {
-    "fidelity": ("timeline", "synthetic"),
-    "utility": ("timeline", "synthetic", "task"),
-    "privacy": ("timeline", "synthetic", "model"),
-    "forecast": ("timeline", "model", "task", "forecast"),
-}
-"""What each kind of finding was measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

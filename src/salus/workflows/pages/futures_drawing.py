@@ -7,22 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from salus.workflows.pages.drawing import STYLE as PALETTE
+
 WIDTH = 360
 LETTER = 6.1  # mean width of a letter of 12 px
 LEFT, RIGHT, BELOW = 46, 12, 40
 ROW = 17
-STYLE = """\
-:root{color-scheme:light dark;--ground:#ffffff;--ink:#1a1d21;--quiet:#47515c;--line:#c8ced6;
---c0:#1f5aa6;--c1:#b3470b;--c2:#17663a;--c3:#7a2f8f}
-@media (prefers-color-scheme:dark){:root{--ground:#14171a;--ink:#e8eaed;--quiet:#b3bdc7;--line:#444d56;
---c0:#86b6f4;--c1:#f3a46c;--c2:#7fd6a0;--c3:#d9a4ea}}
+STYLE = (
+    PALETTE
+    + """\
+:root{--c2:#17663a;--c3:#7a2f8f}
+@media (prefers-color-scheme:dark){:root{--c2:#7fd6a0;--c3:#d9a4ea}}
 text{font:12px "Liberation Sans",Arial,Helvetica,sans-serif;fill:var(--ink)}
 .quiet{fill:var(--quiet)}.name{font-weight:700}.grid{stroke:var(--line);stroke-width:1}
 .axis{stroke:var(--quiet);stroke-width:1}.index{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:2 3}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.thin{stroke-width:1;opacity:.75}
-.c0{stroke:var(--c0)}.c1{stroke:var(--c1)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}
-.f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}
+.c0{stroke:var(--first)}.c1{stroke:var(--second)}.c2{stroke:var(--c2)}.c3{stroke:var(--c3)}
+.f0{fill:var(--first)}.f1{fill:var(--second)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}
 .wide{opacity:.2}.close{opacity:.3}.hollow{fill:var(--ground);stroke-width:1.6}"""
+)
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 Points = Sequence[tuple[float, float]]
