@@ -161,6 +161,7 @@ def write_bundle(
     What an earlier bundle left there is replaced.
     """
     fresh = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    earlier = folder.with_name(f".{folder.name}.earlier-{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)
@@ -177,8 +178,11 @@ def write_bundle(
             "files": files,
         }
         (fresh / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
+        # Moved aside and not removed first: whoever is stopped here still has the earlier evidence.
+        if folder.exists():
+            folder.rename(earlier)
         fresh.rename(folder)
+        shutil.rmtree(earlier, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return Bundle(
