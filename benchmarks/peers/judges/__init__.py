@@ -1,0 +1,1 @@
+"""The judges of a synthetic table; they run in an environment of their own (requirements.txt)."""
