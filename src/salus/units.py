@@ -32,6 +32,7 @@ KNOWN_UNITS = frozenset(
             "U/L",
             "[pH]",
             "{score}",
+            "{count}",
             "a",
             "cm",
         ),

@@ -24,11 +24,13 @@ timeline as the same files. Every key (anything else is refused, with the neares
         files: [nafld1.csv]        # plain, .gz or .zst; or [{name: set-b.csv.gz, splits: [held_out]}]:
                                    # a file's subjects go to its splits only (and back from them on export)
         row: COHORT//ENTRY         # each row is itself this event, at its time (else at time zero)
+        first_row: COHORT//FIRST   # with `time: order`: what a patient's first row is instead
         columns:                   # all columns, in the file's order, each with exactly one use:
           rownames: {row_number: true}              # numbered 1, 2, 3 … on export, not read
           id: {subject: true}                       # the patient, a whole number
           days: {time: day}                         # relative: day, hour, minute, second, or clock "hh:mm";
                                                     # absolute: a pattern such as "%Y-%m-%d"
+          visit: {time: order}                      # wide table: a whole number that only orders a patient's rows
           seen: {known_time: day}                   # when staff could see it (assumed = time when left out)
           test: {variable: true}                    # long table: which fact this row is (see facts)
           value: {value: true}                      # long table: its value
@@ -36,15 +38,19 @@ timeline as the same files. Every key (anything else is refused, with the neares
           note: {ignore: why, write: empty}         # not read; export writes empty, subject or row_number
           weight: {code: LOINC//29463-7}            # wide table: a fact a column (all keys of facts below)
           futime: {moment: end, unit: day}          # wide table: when the facts `at: end` happen
+          diagnosis: {each: ICD9}                   # a category: cell 250.83 becomes ICD9//250.83
         facts:                     # long table: what each value of the variable column means
           hdl: {code: LOINC//2085-9}                # a number (where the table has a value column)
           smoke: {values: {0: SMOKING//0, 1: SMOKING//1}}   # a category: the value chooses the code
     codes:
       LOINC//2085-9: {description: HDL cholesterol, unit: mg/dL, decimals: 0,
                       low: 5, high: 150, range_source: who says so, parents: [LOINC/2085-9], role: event}
+      ICD9//*: {description: "ICD-9 {}", root: '^([^.]+)[.]'}        # any cell of `each: ICD9`; {}: the cell
 
 Keys of a fact: ``code`` (a number, or the mere event in a table without values), ``values`` (cell → code),
+``each: PREFIX`` (cell → PREFIX//cell), ``only: [cells]`` (``each`` of these only),
 ``static: true`` (true of the patient at all times), ``age: true`` (years at time zero → MEDS_BIRTH),
+``later: 1`` (wide table: becomes true and known so many grains after its row's time),
 ``is_subject: true`` (the cell repeats the patient's id; writes ``code``), ``at: MOMENT``,
 ``missing: [-1]`` and ``missing_below: 0`` (cells that mean "not recorded" here), ``always: true`` (export
 writes the row at time zero for everyone, with the first ``missing`` cell where there is no fact).
@@ -53,6 +59,18 @@ Keys of a moment: ``moment``, ``unit``, ``missing``, ``missing_below``, ``earlie
 before this; hh:mm after time zero), ``otherwise: "48:01"`` (where not recorded), ``after: MOMENT`` (at
 least one grain later than that one), ``code`` (the event that happens then, where recorded) and
 ``unless: {COLUMN: CELL}``. Every time so moved or assumed is counted in the books.
+
+Categories: give all of one column one prefix (RACE//…), so that they are read as one field of which a moment
+holds one. ``each`` takes the cells whose codes are listed; an entry ``PREFIX//*`` describes any other, and
+without ``only`` lets any other in: for lists of codes, never for names or free text, since what is found stands
+in ``metadata/codes.parquet``. Where ``root`` matches a cell, PREFIX//(its first group) is the code's parent. A
+cell that cannot be part of a code (empty, over 64 characters, //, control characters, a space or / at an end)
+rejects its row. Write YAML's own words in quotes: "No", "NO", "Yes", "<30", "[70-80)".
+
+Rows in order only: the k-th row (k = 0, 1, …) of a patient, counted among the rows that are kept, happens 2k
+grains after time zero, so that what is ``later: 1`` lies between two rows. Such times are an order and no
+distances, and the timeline says so (``order_only``). Export numbers the rows of a file 1, 2, 3 …, in
+order within each patient; the source's own numbers are not kept.
 """
 
 from __future__ import annotations
@@ -61,6 +79,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+
+ORDER = "order"
+"""The form of a time column that only orders a patient's rows."""
+
+ROWS_APART = 2
+"""Grains between two such rows: room for what is known one grain later."""
 
 
 class Grain(StrEnum):
@@ -111,11 +135,16 @@ class NotRecorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What one column (wide) or one value of the variable column (long) says about a patient."""
+    """What one column (wide) or one value of the variable column (long) says about a patient.
+
+    ``each`` is the prefix of an open category: its ``values`` are found in the files, or in a timeline's codes.
+    """
 
     name: str
     code: str = ""
     values: tuple[tuple[str, str], ...] = ()
+    each: str = ""
+    later: int = 0
     static: bool = False
     age: bool = False
     is_subject: bool = False
@@ -127,6 +156,11 @@ class Fact:
     def codes(self) -> tuple[str, ...]:
         """Every code this fact can become."""
         return tuple(dict.fromkeys(code for _, code in self.values)) or (self.code,)
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the cell chooses the code (else it is a number, or the mere event)."""
+        return bool(self.values or self.each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +212,17 @@ class Table:
     columns: tuple[Column, ...]
     facts: tuple[Fact, ...] = ()
     row_code: str = ""
+    first_row_code: str = ""
+
+    @property
+    def row_codes(self) -> tuple[str, ...]:
+        """The codes that a row itself can be."""
+        return tuple(filter(None, (self.row_code, self.first_row_code)))
+
+    @property
+    def order(self) -> str:
+        """The column that only orders a patient's rows; empty where there is none."""
+        return next((column.name for column in self.columns if column.form == ORDER), "")
 
     @property
     def is_long(self) -> bool:
@@ -228,6 +273,15 @@ class CodeEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFamily:
+    """What is known of every code ``prefix//cell`` that is not listed itself."""
+
+    prefix: str
+    description: str
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A whole ``source.yaml``."""
 
@@ -248,6 +302,12 @@ class Source:
     splits: SplitRule
     tables: tuple[Table, ...]
     codes: tuple[CodeEntry, ...]
+    families: tuple[CodeFamily, ...] = ()
+
+    @property
+    def order_only(self) -> bool:
+        """Whether its times are only an order of each patient's rows."""
+        return any(table.order for table in self.tables)
 
     def table(self, name: str) -> Table:
         """The table of this name."""

@@ -10,8 +10,11 @@ from pathlib import Path
 from zoneinfo import available_timezones
 
 from salus.errors import UnitUnknown, nearest
+from salus.formats.categories import category_code, close_categories, is_category
 from salus.formats.csv_source import (
+    ORDER,
     CodeEntry,
+    CodeFamily,
     Column,
     Fact,
     Grain,
@@ -24,6 +27,7 @@ from salus.formats.csv_source import (
     Use,
     Written,
 )
+from salus.formats.source_order import check_later, check_order, check_rows_in_order
 from salus.formats.strict_yaml import Section, read_section
 from salus.units import read_unit
 
@@ -31,6 +35,8 @@ UNITS = ("day", "hour", "minute", "second")
 CLOCK = "hh:mm"
 SPLITS = ("train", "tuning", "held_out")
 ROLES = ("event", "birth", "death", "follow_up_end", "anchor")
+ANY = "//*"
+BROKEN_FIX = "a category has 1 to 64 characters, no // and no space or / at either end"
 DEFAULT_SHARES = (("train", 0.7), ("tuning", 0.1), ("held_out", 0.2))
 
 
@@ -50,6 +56,7 @@ def read_source(path: Path) -> Source:
             f"no time zone '{zone}'{nearest(zone, available_timezones())}", "write it as Europe/Madrid"
         )
     time.done()
+    listed, families = _codes(top)
     source = Source(
         path=path,
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -67,11 +74,25 @@ def read_source(path: Path) -> Source:
         missing=top.words("missing") if top.has("missing") else ("",),
         splits=_splits(top),
         tables=tuple(_table(name, section) for name, section in top.sections("tables")),
-        codes=tuple(_code(name, section) for name, section in top.sections("codes")),
+        codes=listed,
+        families=families,
     )
     top.done()
+    source = close_categories(source)
     _check(source, top)
+    check_order(source, top)
     return source
+
+
+def _codes(top: Section) -> tuple[tuple[CodeEntry, ...], tuple[CodeFamily, ...]]:
+    """The codes that are listed, and the families (``PREFIX//*``)."""
+    listed, families = [], []
+    for name, section in top.sections("codes"):
+        if name.endswith(ANY):
+            families.append(_family(name.removesuffix(ANY), section))
+        else:
+            listed.append(_code(name, section))
+    return tuple(listed), tuple(families)
 
 
 def _zero(time: Section) -> datetime | None:
@@ -106,6 +127,7 @@ def _table(name: str, section: Section) -> Table:
         columns=tuple(_column(column, inner) for column, inner in section.sections("columns")),
         facts=tuple(_named_fact(fact, inner) for fact, inner in section.sections("facts")),
         row_code=section.text("row", ""),
+        first_row_code=section.text("first_row", ""),
     )
     section.done()
     uses = [column.use for column in table.columns]
@@ -122,6 +144,8 @@ def _table(name: str, section: Section) -> Table:
     if table.is_long and (Use.FACT in uses or Use.MOMENT in uses):
         raise section.wrong(f"table '{name}' is long: its columns cannot be facts or moments")
     _check_moments(table, section)
+    check_later(table, section)
+    check_rows_in_order(table, section)
     return table
 
 
@@ -182,10 +206,11 @@ def _is_marked(section: Section, key: str) -> bool:
 def _time_column(name: str, section: Section) -> Column:
     key = "time" if section.has("time") else "known_time"
     form = section.text(key)
-    if form not in (*UNITS, CLOCK) and "%Y" not in form:
+    forms = (*UNITS, CLOCK, ORDER) if key == "time" else (*UNITS, CLOCK)
+    if form not in forms and "%Y" not in form:
         raise section.wrong(
-            f"'{key}' cannot be '{form}'{nearest(form, (*UNITS, CLOCK))}",
-            f"use one of {', '.join((*UNITS, CLOCK))} or a date pattern such as %Y-%m-%d",
+            f"'{key}' cannot be '{form}'{nearest(form, forms)}",
+            f"use one of {', '.join(forms)} or a date pattern such as %Y-%m-%d",
         )
     return Column(name=name, use=Use(key), form=form)
 
@@ -223,10 +248,14 @@ def _clock(section: Section, key: str) -> timedelta | None:
 
 
 def _named_fact(name: str, section: Section) -> Fact:
+    each, only = section.text("each", ""), section.words("only")
+    later = section.number("later")
     fact = Fact(
         name=name,
         code="MEDS_BIRTH" if section.flag("age") else section.text("code", ""),
-        values=section.pairs("values"),
+        values=tuple((cell, category_code(each, cell)) for cell in only) or section.pairs("values"),
+        each="" if only else each,
+        later=int(later or 0),
         static=section.flag("static"),
         age=section.flag("age"),
         is_subject=section.flag("is_subject"),
@@ -235,11 +264,18 @@ def _named_fact(name: str, section: Section) -> Fact:
         always=section.flag("always"),
     )
     section.done()
-    if bool(fact.code) == bool(fact.values):
+    if bool(fact.code) + section.has("values") + section.has("each") != 1:
         raise section.wrong(
-            f"'{name}' must say what it is: either 'code' or 'values'",
+            f"'{name}' must say what it is: either 'code', 'values' or 'each'",
             "add one of them, or 'ignore: why' for a column",
         )
+    if only and not each:
+        raise section.wrong(f"'{name}' says 'only', but not of which prefix", "add 'each: PREFIX'")
+    for cell in only:
+        if not is_category(cell):
+            raise section.wrong(f"'only' of '{name}' holds a cell that cannot be part of a code", BROKEN_FIX)
+    if later is not None and (later < 1 or later != fact.later):
+        raise section.wrong("'later' must be a whole number of grains, at least 1")
     return fact
 
 
@@ -277,12 +313,30 @@ def _code(name: str, section: Section) -> CodeEntry:
     return entry
 
 
+def _family(prefix: str, section: Section) -> CodeFamily:
+    family = CodeFamily(prefix=prefix, description=section.text("description"), root=section.text("root", ""))
+    section.done()
+    if "{}" not in family.description:
+        raise section.wrong(
+            f"the description of '{prefix}{ANY}' has no place for the cell", "write {} where the cell stands"
+        )
+    try:
+        groups = re.compile(family.root).groups
+    except re.error as error:
+        raise section.wrong(
+            f"'root' of '{prefix}{ANY}' is no pattern", "write it as '^([^.]+)[.]'"
+        ) from error
+    if family.root and not groups:
+        raise section.wrong(f"'root' of '{prefix}{ANY}' has no group", "write it as '^([^.]+)[.]'")
+    return family
+
+
 def _check(source: Source, top: Section) -> None:
     """Check what only the whole file can tell."""
     known = [entry.code for entry in source.codes]
     for table in source.tables:
         used = [code for fact in table.facts + table.column_facts for code in fact.codes]
-        used += [moment.code for _, moment in table.moments] + [table.row_code]
+        used += [moment.code for _, moment in table.moments] + list(table.row_codes)
         for code in filter(None, used):
             if code not in known:
                 raise top.wrong(f"'{code}' of table '{table.name}' is not in 'codes'{nearest(code, known)}",

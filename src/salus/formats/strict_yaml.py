@@ -9,6 +9,8 @@ import yaml
 
 from salus.errors import SourceFileError, SourceKeyError, SourceValueError, nearest
 
+QUOTE = 'write it in quotes: "No", "Yes", "on"'
+
 
 class Section:
     """One mapping of a YAML file that remembers which keys were read."""
@@ -18,6 +20,8 @@ class Section:
         self.place = place
         if not isinstance(content, dict):
             raise self.wrong(f"{place or 'the file'} must be a list of 'key: value' pairs")
+        if any(isinstance(key, bool) for key in content):
+            raise self.wrong(f"{place or 'the file'} has a key that YAML reads as true or false", QUOTE)
         self._content: dict[str, object] = {str(key): value for key, value in content.items()}
         if len(self._content) != len(content):
             raise self.wrong(f"two keys of {place or 'the file'} are written the same")
@@ -77,7 +81,10 @@ class Section:
 
     def words(self, key: str) -> tuple[str, ...]:
         """A list of texts; empty where the key is absent."""
-        return tuple(str(item) for item in self.items(key))
+        items = self.items(key)
+        if any(isinstance(item, bool) for item in items):
+            raise self.wrong(f"'{key}' holds a word that YAML reads as true or false", QUOTE)
+        return tuple(str(item) for item in items)
 
     def items(self, key: str) -> tuple[object, ...]:
         """A list of anything; empty where the key is absent."""

@@ -36,7 +36,9 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 def value_codes(fact: Fact) -> dict[str, str]:
-    """Cell → code of a categorical fact, in each spelling."""
+    """Cell → code of a categorical fact, in each spelling; of an open category as written."""
+    if fact.each:
+        return dict(fact.values)
     return {spelling: code for cell, code in fact.values for spelling in spellings(cell)}
 
 

@@ -10,7 +10,8 @@ import polars as pl
 from salus.errors import InputEmpty
 from salus.formats.csv_source import CodeEntry, Source, Table, Use
 from salus.intake.books import Books, check_books
-from salus.intake.csv_file import FILE, LINE, read_table
+from salus.intake.csv_file import FILE, LINE, RawTable, read_table
+from salus.intake.found import only_met, with_found_categories
 from salus.intake.long_table import long_events
 from salus.intake.splits import describe_splits, split_subjects
 from salus.intake.verdicts import TableEvents, count_by
@@ -34,25 +35,29 @@ class Intake:
 def read_csv_source(source: Source, folder: Path, *, progress: Progress) -> Intake:
     """Read every table, the one that lists the patients first, and balance the books."""
     done: dict[str, TableEvents] = {}
+    entries = {entry.code: entry for entry in source.codes}
     patients: pl.Series | None = None
     for table in sorted(source.tables, key=lambda table: table.name != source.patients):
         with progress.step(f"Reading {table.name}", unit="rows") as step:
-            done[table.name] = _read_one(folder, table, source, patients)
+            raw = read_table(folder, table, fetch=source.fetch)
+            filled = with_found_categories(source, table, raw.rows)
+            entries |= {entry.code: entry for entry in filled.codes}
+            done[table.name] = _events_of(raw, filled.table(table.name), filled, patients)
             step.advance(done[table.name].books.read)
         if table.name == source.patients:
             patients = done[table.name].subjects
     with progress.step("Sorting events"):
-        return _join(source, [done[table.name] for table in source.tables])
+        return _join(source, [done[table.name] for table in source.tables], tuple(entries.values()))
 
 
-def _read_one(folder: Path, table: Table, source: Source, patients: pl.Series | None) -> TableEvents:
-    raw = read_table(folder, table, fetch=source.fetch)
+def _events_of(raw: RawTable, table: Table, source: Source, patients: pl.Series | None) -> TableEvents:
     read = long_events if table.is_long else wide_events
     return read(raw, table, source, patients=patients)
 
 
-def _join(source: Source, parts: list[TableEvents]) -> Intake:
-    events = pl.concat([part.events for part in parts])
+def _join(source: Source, parts: list[TableEvents], entries: tuple[CodeEntry, ...]) -> Intake:
+    kind = pl.Enum([entry.code for entry in entries])
+    events = pl.concat([part.events.with_columns(pl.col("code").cast(kind)) for part in parts])
     rejected = pl.concat([part.rejected for part in parts]).sort("file", "line")
     if events.is_empty():
         first = f"; most often: {rejected['reason'].mode().sort()[0]}" if rejected.height else ""
@@ -76,15 +81,20 @@ def _join(source: Source, parts: list[TableEvents]) -> Intake:
         licence=source.licence,
         time_zero=source.zero,
         grain=source.grain.value,
+        order_only=source.order_only,
         zone=source.zone,
         anchor=source.anchor or None,
         assumed_known_time=assumed,
         source_digest=source.digest,
         splits=describe_splits(source),
     )
-    codes = code_frame(source.codes, events)
+    met = only_met(entries, source, events["code"].unique().cast(pl.String).to_list())
     return Intake(
-        events=_finish(events, splits, source), codes=codes, rejected=rejected, books=books, settings=settings
+        events=_finish(events, splits, source),
+        codes=code_frame(met, events),
+        rejected=rejected,
+        books=books,
+        settings=settings,
     )
 
 

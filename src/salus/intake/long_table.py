@@ -13,6 +13,7 @@ from salus.intake.cells import as_number, birth_time, is_missing, parse_times, v
 from salus.intake.csv_file import FILE, LINE, RawTable
 from salus.intake.verdicts import (
     EVENT_FRAME,
+    NO_CATEGORY,
     NOT_RECORDED,
     SUBJECT,
     TIME,
@@ -108,9 +109,10 @@ def _chosen_code(table: Table, value: str, kind: pl.Enum) -> pl.Expr:
     """The code, where the value chooses it."""
     code = pl.col(CODE)
     for number, fact in enumerate(table.facts):
-        for cell, chosen in value_codes(fact).items():
-            here = (pl.col(FACT) == number) & (pl.col(value) == cell)
-            code = pl.when(here).then(pl.lit(chosen, dtype=kind)).otherwise(code)
+        if codes := value_codes(fact):
+            chosen = pl.Series(list(codes.values()), dtype=kind)
+            told = pl.col(value).replace_strict(list(codes), chosen, default=None, return_dtype=kind)
+            code = pl.when(pl.col(FACT) == number).then(told).otherwise(code)
     return code
 
 
@@ -140,7 +142,7 @@ def _conversion(unit: str, wanted: str, code: str) -> tuple[float | None, float 
 
 def _numbers_of(table: Table, wanted: bool) -> list[int]:
     """Facts whose value must be a number, or whose value chooses the code."""
-    return [number for number, fact in enumerate(table.facts) if bool(fact.values) == wanted]
+    return [number for number, fact in enumerate(table.facts) if fact.is_category == wanted]
 
 
 def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Check]:
@@ -176,11 +178,13 @@ def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Ch
 def _value_checks(table: Table, value: str) -> list[Check]:
     numeric = pl.col(FACT).is_in(_numbers_of(table, False))
     chosen = pl.col(FACT).is_in(_numbers_of(table, True))
+    any_cell = pl.col(FACT).is_in(_facts(table, lambda fact: bool(fact.each)))
     ids = pl.col(FACT).is_in([number for number, fact in enumerate(table.facts) if fact.is_subject])
     ages = pl.col(FACT).is_in([number for number, fact in enumerate(table.facts) if fact.age])
     return [
         Check(value, NOT_RECORDED, pl.col(MISSING)),
         Check(value, "not a number", numeric & pl.col(NUMBER).is_null()),
+        Check(value, NO_CATEGORY, any_cell & pl.col(CODE).is_null()),
         Check(value, "not one of the values declared for this variable", chosen & pl.col(CODE).is_null()),
         Check(value, "not the id of the row's patient", ids & (pl.col(NUMBER) != pl.col(SUBJECT))),
         Check(value, "an age must be from 0 to 150 years", ages & ~pl.col(NUMBER).is_between(0, 150)),
@@ -190,7 +194,9 @@ def _value_checks(table: Table, value: str) -> list[Check]:
 def _events(kept: pl.DataFrame, table: Table, source: Source) -> pl.DataFrame:
     ages = pl.col(FACT).is_in(_facts(table, lambda fact: fact.age))
     static = pl.col(FACT).is_in(_facts(table, lambda fact: fact.static))
-    valued = pl.col(FACT).is_in(_facts(table, lambda fact: not (fact.values or fact.is_subject or fact.age)))
+    valued = pl.col(FACT).is_in(
+        _facts(table, lambda fact: not (fact.is_category or fact.is_subject or fact.age))
+    )
     born = pl.when(ages).then(birth_time(pl.col(NUMBER), source.zero)).otherwise(pl.col(TIME))
     time = pl.when(~static).then(born).cast(pl.Datetime("us"))
     known = pl.col(KNOWN) if table.column(Use.KNOWN_TIME) else time

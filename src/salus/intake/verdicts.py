@@ -15,6 +15,9 @@ VERDICT = "\x1fverdict"
 SUBJECT = "\x1fsubject"
 TIME = "\x1ftime"
 NOT_RECORDED = "not recorded"
+NO_CATEGORY = (
+    "no category: it is over 64 characters, or has //, a control character, or a space or / at an end"
+)
 EVENT_FRAME = ("subject_id", "time", "known_time", "code", "numeric_value", FILE, LINE)
 
 

@@ -11,8 +11,10 @@ from salus.formats.csv_source import Fact, Moment, NotRecorded, Source, Table, U
 from salus.intake.books import TableBooks
 from salus.intake.cells import as_number, birth_time, is_missing, parse_times, relative_time, value_codes
 from salus.intake.csv_file import FILE, LINE, RawTable
+from salus.intake.row_order import ORDER_NUMBER, in_order, not_ordered, order_number, same_number
 from salus.intake.verdicts import (
     EVENT_FRAME,
+    NO_CATEGORY,
     SUBJECT,
     TIME,
     VERDICT,
@@ -44,6 +46,8 @@ def wide_events(raw: RawTable, table: Table, source: Source, *, patients: pl.Ser
     checks = _checks(table, source, patients)
     judged = judge(rows, checks)
     kept = judged.filter(pl.col(VERDICT).is_null())
+    if table.order:
+        kept = kept.with_columns(in_order(source).alias(TIME))
     happenings = _happenings(table, source)
     events = pl.concat([_events(kept, happening) for happening in happenings])
     rejected = pl.concat([raw.rejected, repeats, rejections(judged, checks)])
@@ -64,7 +68,13 @@ def wide_events(raw: RawTable, table: Table, source: Source, *, patients: pl.Ser
 def _set_repeats_aside(rows: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, pl.DataFrame]:
     if table.column(Use.TIME):
         everything = [column.name for column in table.columns]
-        return set_aside_repeats(rows, everything, column="", reason="the same in every cell as line")
+        rows, repeats = set_aside_repeats(
+            rows, everything, column="", reason="the same in every cell as line"
+        )
+        if table.order:
+            rows, again = same_number(rows, table)
+            repeats = pl.concat([repeats, again])
+        return rows, repeats
     return set_aside_repeats(
         rows, [table.subject], column=table.subject, reason="the patient is already on line"
     )
@@ -78,7 +88,12 @@ def _with_times(rows: pl.DataFrame, table: Table, source: Source) -> pl.DataFram
     rows = rows.with_columns(pl.col(table.subject).cast(pl.Int64, strict=False).alias(SUBJECT))
     time, known = table.column(Use.TIME), table.column(Use.KNOWN_TIME)
     at_zero = pl.lit(source.zero, dtype=pl.Datetime("us")).alias(TIME)
-    rows = rows.with_columns(parse_times(rows[time.name], time.form, source).alias(TIME) if time else at_zero)
+    if table.order:
+        rows = rows.with_columns(order_number(table).alias(ORDER_NUMBER), at_zero)
+    else:
+        rows = rows.with_columns(
+            parse_times(rows[time.name], time.form, source).alias(TIME) if time else at_zero
+        )
     if known:
         rows = rows.with_columns(parse_times(rows[known.name], known.form, source).alias(KNOWN))
     for column, moment in table.moments:
@@ -115,7 +130,9 @@ def _is_recorded(fact: Fact, source: Source) -> pl.Expr:
 def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Check]:
     checks = subject_checks(table, patients, source.patients)
     time, known = table.column(Use.TIME), table.column(Use.KNOWN_TIME)
-    if time:
+    if table.order:
+        checks.append(not_ordered(table))
+    elif time:
         checks.append(Check(time.name, "the time cannot be read or is impossible", pl.col(TIME).is_null()))
     if known:
         checks.append(
@@ -135,9 +152,10 @@ def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Ch
 def _fact_checks(fact: Fact, table: Table, source: Source) -> list[Check]:
     recorded, number = _is_recorded(fact, source), as_number(pl.col(fact.name))
     checks = []
-    if fact.values:
+    if fact.is_category:
         known = pl.col(fact.name).is_in(list(value_codes(fact)))
-        checks.append(Check(fact.name, "not one of the values declared for this column", recorded & ~known))
+        reason = NO_CATEGORY if fact.each else "not one of the values declared for this column"
+        checks.append(Check(fact.name, reason, recorded & ~known))
     else:
         checks.append(Check(fact.name, "not a number", recorded & number.is_null()))
     if fact.age:
@@ -157,7 +175,7 @@ def _happenings(table: Table, source: Source) -> list[_Happening]:
     nothing = pl.lit(None, dtype=pl.Float32)
     found = [_fact_happening(fact, source, kind) for fact in table.column_facts]
     if table.row_code:
-        found.insert(0, _Happening(pl.lit(True), pl.lit(table.row_code, dtype=kind), pl.col(TIME), nothing))
+        found.insert(0, _Happening(pl.lit(True), _row_code(table, source, kind), pl.col(TIME), nothing))
     for _, moment in table.moments:
         if moment.code:
             time = pl.col(_at(moment.name))
@@ -165,13 +183,24 @@ def _happenings(table: Table, source: Source) -> list[_Happening]:
     return found
 
 
+def _row_code(table: Table, source: Source, kind: pl.Enum) -> pl.Expr:
+    """The row's own event: a patient's first row, the one at time zero, may have a code of its own."""
+    row = pl.lit(table.row_code, dtype=kind)
+    if not table.first_row_code:
+        return row
+    first = pl.col(TIME) == pl.lit(source.zero, dtype=pl.Datetime("us"))
+    return pl.when(first).then(pl.lit(table.first_row_code, dtype=kind)).otherwise(row)
+
+
 def _fact_happening(fact: Fact, source: Source, kind: pl.Enum) -> _Happening:
     cell, number = pl.col(fact.name), as_number(pl.col(fact.name))
     time = pl.col(_at(fact.at)) if fact.at else pl.col(TIME)
     if fact.static:
         time = pl.lit(None, dtype=pl.Datetime("us"))
+    if fact.later:
+        time = time + fact.later * source.grain.step
     recorded = _is_recorded(fact, source)
-    if fact.values:
+    if fact.is_category:
         codes = value_codes(fact)
         code = cell.replace_strict(
             list(codes), list(codes.values()), default=None, return_dtype=pl.String

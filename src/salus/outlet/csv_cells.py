@@ -8,6 +8,7 @@ from math import ceil
 
 import polars as pl
 
+from salus.formats.categories import category_code
 from salus.formats.csv_source import Fact, NotRecorded, Source
 
 YEAR = timedelta(days=365.25)
@@ -69,11 +70,12 @@ def value_text() -> pl.Expr:
 
 def fact_cell(fact: Fact, zero: datetime | None) -> pl.Expr:
     """The cell that says ``fact`` for an event of one of its codes."""
-    if fact.values:
+    if fact.is_category:
         cells: dict[str, str] = {}
         for cell, code in fact.values:
             cells.setdefault(code, cell)
-        return pl.col("code").replace_strict(cells, default=None, return_dtype=pl.String)
+        told = pl.col("code").replace_strict(cells, default=None, return_dtype=pl.String)
+        return guarded(told) if fact.each else told
     if fact.is_subject:
         return pl.col("subject_id").cast(pl.String)
     if fact.age:
@@ -84,7 +86,7 @@ def fact_cell(fact: Fact, zero: datetime | None) -> pl.Expr:
 def fact_trouble(fact: Fact, source: Source, *, has_value: bool, has_unit: bool) -> pl.Expr:
     """Why an event of this fact's codes cannot be written as it (null: it can), times aside."""
     carries = pl.col("numeric_value").is_not_null() | pl.col("text_value").is_not_null()
-    if fact.values or fact.is_subject or fact.age or not has_value:
+    if fact.is_category or fact.is_subject or fact.age or not has_value:
         return pl.when(carries).then(pl.lit(EXTRA_VALUE))
     unit = next((entry.unit for entry in source.codes if entry.code == fact.code), "")
     other = pl.col("unit").fill_null("") != unit
@@ -97,9 +99,11 @@ def is_rounded(fact: Fact, zero: datetime | None) -> pl.Expr:
     return _since(pl.col("time"), zero, negative=True) % _us(YEAR) != 0 if fact.age else pl.lit(False)
 
 
-def is_guarded() -> pl.Expr:
-    """Whether the event's text is changed by an apostrophe."""
+def is_guarded(fact: Fact | None = None) -> pl.Expr:
+    """Whether the event's text, or the cell of an open category, is changed by an apostrophe."""
     text = pl.col("numeric_value").is_null() & pl.col("text_value").str.contains(RISKY)
+    if fact is not None and fact.each:
+        text = text | pl.col("code").str.strip_prefix(category_code(fact.each, "")).str.contains(RISKY)
     return text.fill_null(False)
 
 

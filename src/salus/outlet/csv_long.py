@@ -69,7 +69,7 @@ def _fact_rows(events: pl.DataFrame, fact: Fact, order: int, *, table: Table, so
             pl.when(before_zero(row_time, form, source.zero)).then(pl.lit(BEFORE_ZERO)),
         ).alias("reason"),
         (late | is_rounded(fact, source.zero)).fill_null(False).alias("rounded"),
-        is_guarded().alias("guarded"),
+        is_guarded(fact).alias("guarded"),
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from salus.errors import ExportUnbalanced
-from salus.formats.csv_source import Source, SourceFile, Table, Use, Written
+from salus.formats.categories import with_codes
+from salus.formats.csv_source import ORDER, Source, SourceFile, Table, Use, Written
 from salus.outlet.csv_cells import NO_PLACE
 from salus.outlet.csv_long import long_rows
 from salus.outlet.csv_wide import rounded_moments, wide_rows
@@ -40,6 +41,7 @@ class Export:
 
 def export_tables(events: pl.DataFrame, source: Source) -> Export:
     """Invert ``source``: write each event where its code belongs, once, and account for every one."""
+    source = with_codes(source, events["code"].unique().to_list())
     left = events.drop("split", strict=False).with_row_index("event")
     split_of = _splits(events)
     files: list[CsvFile] = []
@@ -119,7 +121,7 @@ def _numbered(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     numbered = [
         column.name
         for column in table.columns
-        if column.use is Use.ROW_NUMBER or column.write is Written.ROW_NUMBER
+        if column.use is Use.ROW_NUMBER or column.write is Written.ROW_NUMBER or column.form == ORDER
     ]
     with_numbers = rows.with_columns(count.alias(name) for name in numbered)
     return with_numbers.select(column.name for column in table.columns)

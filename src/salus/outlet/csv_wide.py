@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from salus.formats.csv_source import Column, Fact, Moment, Source, Table, Use
+from salus.formats.csv_source import ORDER, ROWS_APART, Column, Fact, Moment, Source, Table, Use
 from salus.outlet.csv_cells import (
     OTHER_TIME,
     SECOND,
@@ -18,10 +18,11 @@ from salus.outlet.csv_cells import (
     is_guarded,
     is_rounded,
     missing_cell,
+    time_rounded,
     time_text,
 )
 
-TIME = pl.Datetime("us")
+TIME, TIME_APART = pl.Datetime("us"), pl.Duration("us")
 FATE = {"event": pl.UInt32, "reason": pl.String, "rounded": pl.Boolean, "guarded": pl.Boolean}
 
 
@@ -32,7 +33,7 @@ class _Work:
     events: pl.DataFrame
     table: Table
     source: Source
-    keys: pl.DataFrame  # one a row: subject_id, row_time
+    keys: pl.DataFrame  # one a row: subject_id, row_time, inexact (the file will tell its time less exactly)
     moments: dict[str, pl.DataFrame]  # name -> subject_id, moment
 
     @property
@@ -67,21 +68,41 @@ def wide_rows(events: pl.DataFrame, table: Table, source: Source) -> WrittenTabl
 
 def _keys(events: pl.DataFrame, table: Table, source: Source) -> pl.DataFrame:
     """The rows to write: those with the row's own event; everyone in the table that lists the patients."""
-    codes = [code for fact in table.column_facts for code in fact.codes] + [table.row_code]
+    codes = [code for fact in table.column_facts for code in fact.codes] + list(table.row_codes)
     codes += [moment.code for _, moment in table.moments]
-    timed = table.column(Use.TIME) is not None
+    time = table.column(Use.TIME)
     mine = events if table.name == source.patients else events.filter(pl.col("code").is_in(codes))
-    if table.row_code and table.name != source.patients:
-        mine = mine.filter(pl.col("code") == table.row_code)
-    if timed:
-        mine = mine.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
-        return mine.select("subject_id", pl.col("time").alias("row_time")).unique()
-    return mine.select("subject_id", pl.lit(source.zero, dtype=TIME).alias("row_time")).unique()
+    if table.row_codes and table.name != source.patients:
+        mine = mine.filter(pl.col("code").is_in(table.row_codes))
+    if not time:
+        at_zero = mine.select("subject_id", pl.lit(source.zero, dtype=TIME).alias("row_time")).unique()
+        return at_zero.with_columns(inexact=pl.lit(False))
+    mine = mine.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
+    keys = mine.select("subject_id", _row_time(table, source).alias("row_time")).unique()
+    return keys.with_columns(inexact=_inexact(time, source))
+
+
+def _row_time(table: Table, source: Source) -> pl.Expr:
+    """The time of the row that an event of the table belongs to."""
+    later = {code: fact.later for fact in table.column_facts if fact.later for code in fact.codes}
+    if not later:
+        return pl.col("time")
+    grains = pl.col("code").replace_strict(later, default=0, return_dtype=pl.Int64)
+    return pl.col("time") - grains * pl.lit(source.grain.step, dtype=TIME_APART)
+
+
+def _inexact(time: Column, source: Source) -> pl.Expr:
+    """Whether reading the file again puts the row at another time."""
+    if time.form != ORDER:
+        return time_rounded(pl.col("row_time"), time.form, source.zero)
+    place = pl.col("row_time").rank("ordinal").over("subject_id").cast(pl.Int64) - 1
+    again = pl.lit(source.zero, dtype=TIME) + place * pl.lit(ROWS_APART * source.grain.step, TIME_APART)
+    return pl.col("row_time") != again
 
 
 def _known(events: pl.DataFrame, table: Table) -> pl.DataFrame:
     """When the latest fact of each row became known: nothing may be told earlier than it was seen."""
-    codes = [code for fact in table.column_facts for code in fact.codes] + [table.row_code]
+    codes = [code for fact in table.column_facts for code in fact.codes] + list(table.row_codes)
     mine = events.filter(pl.col("code").is_in(codes) & pl.col("time").is_not_null())
     return mine.group_by("subject_id", pl.col("time").alias("row_time")).agg(
         pl.col("known_time").max().alias("row_known")
@@ -91,8 +112,8 @@ def _known(events: pl.DataFrame, table: Table) -> pl.DataFrame:
 def _moment_times(events: pl.DataFrame, table: Table, moment: Moment) -> pl.DataFrame:
     """When the moment was: at its own event, else at a category that happens then, else at a number."""
     then = [fact for fact in table.column_facts if fact.at == moment.name]
-    ranks = {code: 2 for fact in then if not fact.values for code in fact.codes}
-    ranks |= {code: 1 for fact in then if fact.values for code in fact.codes}
+    ranks = {code: 2 for fact in then if not fact.is_category for code in fact.codes}
+    ranks |= {code: 1 for fact in then if fact.is_category for code in fact.codes}
     ranks |= {moment.code: 0} if moment.code else {}
     rank = pl.col("code").replace_strict(ranks, default=None, return_dtype=pl.Int8)
     return (
@@ -105,14 +126,17 @@ def _moment_times(events: pl.DataFrame, table: Table, moment: Moment) -> pl.Data
 
 
 def _row_events(work: _Work) -> pl.DataFrame:
-    if not work.table.row_code:
+    table = work.table
+    if not table.row_codes:
         return pl.DataFrame(schema=FATE)
-    mine = work.events.filter(pl.col("code") == work.table.row_code)
-    return _fate(
-        _in_rows(mine, work, pl.col("time")).with_columns(
-            rounded=pl.lit(False), trouble=pl.lit(None, pl.String)
-        )
-    )
+    placed = _in_rows(work.events.filter(pl.col("code").is_in(table.row_codes)), work, pl.col("time"))
+    if table.first_row_code:
+        starts = work.keys.group_by("subject_id").agg(start=pl.col("row_time").min())
+        placed = placed.join(starts, on="subject_id", how="left", maintain_order="left")
+        is_first = pl.col("row_time") == pl.col("start")
+        right = is_first == (pl.col("code") == table.first_row_code)
+        placed = placed.with_columns(fits=pl.col("fits") & right)
+    return _fate(placed.with_columns(rounded=pl.col("inexact"), trouble=pl.lit(None, pl.String)))
 
 
 def _in_rows(mine: pl.DataFrame, work: _Work, time: pl.Expr) -> pl.DataFrame:
@@ -123,11 +147,15 @@ def _in_rows(mine: pl.DataFrame, work: _Work, time: pl.Expr) -> pl.DataFrame:
     fits = placed.join(
         work.keys.with_columns(fits=pl.lit(True)), on=["subject_id", "row_time"], how="left", nulls_equal=True
     )
-    return fits.with_columns(pl.col("fits").fill_null(False) & time.eq_missing(pl.col("row_time")))
+    return fits.with_columns(
+        pl.col("fits").fill_null(False) & time.eq_missing(pl.col("row_time")),
+        pl.col("inexact").fill_null(False),
+    )
 
 
 def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
-    mine, right = work.events.filter(pl.col("code").is_in(fact.codes)), pl.col("time")
+    mine = work.events.filter(pl.col("code").is_in(fact.codes))
+    right = pl.col("time") - pl.lit(fact.later * work.source.grain.step, dtype=TIME_APART)
     if fact.at:
         mine = mine.join(work.moments[fact.at], on="subject_id", how="left")
         then = pl.col("time") == pl.col("moment")
@@ -139,14 +167,14 @@ def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
     placed = _in_rows(mine.with_columns(right.alias("right")), work, pl.col("right")).with_columns(
         fact_cell(fact, work.zero).alias("cell"),
         fact_trouble(fact, work.source, has_value=True, has_unit=has_unit).alias("trouble"),
-        is_rounded(fact, work.zero).fill_null(False).alias("rounded"),
+        (is_rounded(fact, work.zero).fill_null(False) | pl.col("inexact")).alias("rounded"),
     )
-    fate = _fate(placed)
+    fate = _fate(placed, fact)
     written = placed.join(fate.filter(pl.col("reason").is_null()), on="event", how="semi")
     return written.select("subject_id", "row_time", "cell"), fate
 
 
-def _fate(placed: pl.DataFrame) -> pl.DataFrame:
+def _fate(placed: pl.DataFrame, fact: Fact | None = None) -> pl.DataFrame:
     """Decide for each event: in trouble, out of place, second in its cell, or written."""
     fit = pl.col("fits") & pl.col("trouble").is_null()
     first = pl.col("event").filter(fit).min().over("subject_id", "row_time")
@@ -158,7 +186,7 @@ def _fate(placed: pl.DataFrame) -> pl.DataFrame:
         .when(pl.col("event") != first)
         .then(pl.lit(SECOND))
     )
-    return placed.select("event", reason.alias("reason"), "rounded", is_guarded().alias("guarded"))
+    return placed.select("event", reason.alias("reason"), "rounded", is_guarded(fact).alias("guarded"))
 
 
 def _moment_cells(work: _Work, name: str, moment: Moment) -> pl.DataFrame:
@@ -197,7 +225,7 @@ def _column(column: Column, source: Source) -> pl.Expr:
         written = pl.col(column.name)
     if column.use is Use.SUBJECT or (column.use is Use.IGNORE and column.write == "subject"):
         written = pl.col("subject_id").cast(pl.String)
-    if column.use is Use.TIME:
+    if column.use is Use.TIME and column.form != ORDER:  # those are numbered file by file
         written = time_text(pl.col("row_time"), column.form, source.zero)
     if column.use is Use.KNOWN_TIME:
         written = time_text(pl.col("row_known"), column.form, source.zero)

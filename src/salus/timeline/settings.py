@@ -8,12 +8,16 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineSettings:
-    """The ``salus`` block of ``metadata/dataset.json``, with the data set's name and licence."""
+    """The ``salus`` block of ``metadata/dataset.json``, with the data set's name and licence.
+
+    ``order_only``: the times say in which order things happened, not when, nor how long it took.
+    """
 
     name: str = ""
     licence: str = ""
     time_zero: datetime | None = None
     grain: str = "second"
+    order_only: bool = False
     zone: str = "UTC"
     anchor: str | None = None
     synthetic: bool = False
@@ -26,6 +30,7 @@ class TimelineSettings:
         return {
             "time_zero": self.time_zero.isoformat() if self.time_zero else None,
             "grain": self.grain,
+            "order_only": self.order_only,
             "zone": self.zone,
             "anchor": self.anchor,
             "synthetic": self.synthetic,
@@ -47,6 +52,7 @@ def settings_from_json(content: dict[str, object]) -> TimelineSettings:
         licence=str(content.get("license") or ""),
         time_zero=datetime.fromisoformat(str(zero)) if zero else None,
         grain=str(said.get("grain") or "second"),
+        order_only=bool(said.get("order_only")),
         zone=str(said.get("zone") or "UTC"),
         anchor=str(anchor) if anchor else None,
         synthetic=bool(said.get("synthetic")),
