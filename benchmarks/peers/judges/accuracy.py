@@ -37,8 +37,6 @@ def accuracy(
         "discriminator_auc": likeness.discriminator_auc_training_synthetic,
         "discriminator_auc_max": likeness.discriminator_auc_training_holdout,
         "dcr_share": distances.dcr_share,
-        "identical_to_training": distances.ims_training,
-        "identical_to_holdout": distances.ims_holdout,
     }
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks.peers.columns import KINDS, PATIENT
 from benchmarks.peers.judges.accuracy import MARGINALS, accuracy
-from benchmarks.peers.judges.classifiers import two_samples, utility
+from benchmarks.peers.judges.classifiers import PLAIN, two_samples, utility
 from benchmarks.peers.judges.features import read_table
 
 JUDGES = ("mostlyai-qa", "lightgbm", "scikit-learn")
@@ -33,6 +33,7 @@ def judge(
         "qa": accuracy(kind, synthetic, train, holdout=holdout),
         "tstr": utility(kind, synthetic, holdout),
         "c2st": two_samples(kind, synthetic, holdout),
+        "c2st_plain": two_samples(kind, synthetic, holdout, settings=PLAIN),
     }
 
 

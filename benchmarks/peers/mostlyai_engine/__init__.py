@@ -1,0 +1,1 @@
+"""mostlyai-engine (TabularARGN) with its defaults: early stopping, protection of rare values."""

@@ -1,0 +1,1 @@
+"""SDV: Gaussian copula, CTGAN and TVAE for rows, PAR for sequences, with their defaults."""
