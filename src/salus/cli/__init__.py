@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
     "fetch": Command(
         "salus.cli.fetch",
         "fetch",
-        "Get the real records of an example (cohort, icu2012)",
+        "Get the real records of an example (cohort, icu2012, diabetes130)",
         "Start here",
         "salus fetch cohort --to build/data/cohort",
     ),

@@ -16,7 +16,9 @@ from salus.workflows.stages import Json
 
 
 def demo(
-    example: Annotated[str, typer.Argument(help="cohort or icu.", metavar="[cohort|icu]")] = "cohort",
+    example: Annotated[
+        str, typer.Argument(help="cohort, icu or clinic.", metavar="[cohort|icu|clinic]")
+    ] = "cohort",
     to: Annotated[
         Path | None, typer.Option(help="Folder for everything.  [default: build/demo/EXAMPLE]")
     ] = None,

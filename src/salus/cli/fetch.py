@@ -12,14 +12,14 @@ from salus.workflows.fetch import fetch as run_fetch
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="cohort or icu2012.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="cohort, icu2012 or diabetes130.", metavar="NAME")],
     to: Annotated[Path, typer.Option(help="Folder to write the files to.")],
     url: Annotated[
-        str | None, typer.Option(help="Another address of the publisher's files (icu2012).")
+        str | None, typer.Option(help="Another address of the publisher's files (icu2012, diabetes130).")
     ] = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
-    """Get the real records of an example (cohort, icu2012)."""
+    """Get the real records of an example (cohort, icu2012, diabetes130)."""
     with console.session(as_json) as progress:
         fetched = run_fetch(name, to, url=url, progress=progress)
     console.result(fetched, as_json, [f"{fetched.name}: {fetched.note}", f"folder: {fetched.folder}"])

@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from salus.errors import UnitUnknown, nearest
+from salus.errors import nearest
 from salus.formats.categories import category_code, close_categories, is_category
 from salus.formats.csv_source import (
     ORDER,
-    CodeEntry,
-    CodeFamily,
     Column,
     Fact,
     Grain,
@@ -27,15 +25,13 @@ from salus.formats.csv_source import (
     Use,
     Written,
 )
+from salus.formats.source_codes import check_prefixes, read_codes
 from salus.formats.source_order import check_later, check_order, check_rows_in_order
 from salus.formats.strict_yaml import Section, read_section
-from salus.units import read_unit
 
 UNITS = ("day", "hour", "minute", "second")
 CLOCK = "hh:mm"
 SPLITS = ("train", "tuning", "held_out")
-ROLES = ("event", "birth", "death", "follow_up_end", "anchor")
-ANY = "//*"
 BROKEN_FIX = "a category has 1 to 64 characters, no // and no space or / at either end"
 DEFAULT_SHARES = (("train", 0.7), ("tuning", 0.1), ("held_out", 0.2))
 
@@ -56,7 +52,7 @@ def read_source(path: Path) -> Source:
             f"no time zone '{zone}'{nearest(zone, available_timezones())}", "write it as Europe/Madrid"
         )
     time.done()
-    listed, families = _codes(top)
+    listed, families = read_codes(top)
     source = Source(
         path=path,
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -78,21 +74,11 @@ def read_source(path: Path) -> Source:
         families=families,
     )
     top.done()
+    check_prefixes(source, top)
     source = close_categories(source)
     _check(source, top)
     check_order(source, top)
     return source
-
-
-def _codes(top: Section) -> tuple[tuple[CodeEntry, ...], tuple[CodeFamily, ...]]:
-    """The codes that are listed, and the families (``PREFIX//*``)."""
-    listed, families = [], []
-    for name, section in top.sections("codes"):
-        if name.endswith(ANY):
-            families.append(_family(name.removesuffix(ANY), section))
-        else:
-            listed.append(_code(name, section))
-    return tuple(listed), tuple(families)
 
 
 def _zero(time: Section) -> datetime | None:
@@ -144,8 +130,8 @@ def _table(name: str, section: Section) -> Table:
     if table.is_long and (Use.FACT in uses or Use.MOMENT in uses):
         raise section.wrong(f"table '{name}' is long: its columns cannot be facts or moments")
     _check_moments(table, section)
-    check_later(table, section)
     check_rows_in_order(table, section)
+    check_later(table, section)
     return table
 
 
@@ -281,54 +267,6 @@ def _named_fact(name: str, section: Section) -> Fact:
 
 def _not_recorded(section: Section) -> NotRecorded:
     return NotRecorded(cells=section.words("missing"), below=section.number("missing_below"))
-
-
-def _unit(code: str, section: Section) -> str:
-    """The code's unit in UCUM; none where it has none."""
-    written = section.text("unit", "")
-    if not written:
-        return ""
-    try:
-        return read_unit(written)
-    except UnitUnknown as error:
-        raise UnitUnknown(f"{error.what} for '{code}'", where=str(section.file), fix=error.fix) from error
-
-
-def _code(name: str, section: Section) -> CodeEntry:
-    decimals = section.number("decimals")
-    entry = CodeEntry(
-        code=name,
-        description=section.text("description"),
-        unit=_unit(name, section),
-        low=section.number("low"),
-        high=section.number("high"),
-        range_source=section.text("range_source", ""),
-        decimals=None if decimals is None else int(decimals),
-        parents=section.words("parents"),
-        role=section.one_of("role", ROLES, "event"),
-    )
-    section.done()
-    if (entry.low is not None or entry.high is not None) and not entry.range_source:
-        raise section.wrong(f"the range of '{name}' has no source", "add 'range_source: who says so'")
-    return entry
-
-
-def _family(prefix: str, section: Section) -> CodeFamily:
-    family = CodeFamily(prefix=prefix, description=section.text("description"), root=section.text("root", ""))
-    section.done()
-    if "{}" not in family.description:
-        raise section.wrong(
-            f"the description of '{prefix}{ANY}' has no place for the cell", "write {} where the cell stands"
-        )
-    try:
-        groups = re.compile(family.root).groups
-    except re.error as error:
-        raise section.wrong(
-            f"'root' of '{prefix}{ANY}' is no pattern", "write it as '^([^.]+)[.]'"
-        ) from error
-    if family.root and not groups:
-        raise section.wrong(f"'root' of '{prefix}{ANY}' has no group", "write it as '^([^.]+)[.]'")
-    return family
 
 
 def _check(source: Source, top: Section) -> None:

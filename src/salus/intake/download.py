@@ -16,19 +16,20 @@ CHUNK = 1 << 18
 SECONDS_WITHOUT_AN_ANSWER = 60
 
 
-def download(url: str, path: Path, *, checksum: str, progress: Progress) -> None:
+def download(url: str, path: Path, *, checksum: str | None, progress: Progress) -> None:
     """Fetch ``url`` to ``path``; what had arrived before an interruption is kept in ``path``.part and continued.
 
-    The file gets its name only when its sha256 is ``checksum``.
+    The file gets its name only when its sha256 is ``checksum``. None: the publisher gives none; then the file has its
+    name when all its bytes came, and whoever reads it must check that it is what it should be.
     """
-    if path.is_file() and sha256_of(path) == checksum:
+    if path.is_file() and (checksum is None or sha256_of(path) == checksum):
         return
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with progress.step(f"Downloading {path.name}", unit="bytes") as step:
         _fetch_rest(url, part, step)
     found = sha256_of(part)
-    if found != checksum:
+    if checksum is not None and found != checksum:
         part.unlink()
         raise ChecksumWrong(
             f"'{path.name}' is not the file its publisher describes (sha256 {found[:12]}…, not {checksum[:12]}…)",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from salus.errors import FetchFailed, nearest
 from salus.progress import Progress
+from salus.workflows import fetch_diabetes130, fetch_icu2012
 from salus.workflows.examples import find_example
-from salus.workflows.fetch_icu2012 import PUBLISHER, fetch_icu2012, is_whole
 
-NAMES = ("cohort", "icu2012")
 NOT_INSTALLED, NOT_KNOWN = 3, 4  # exit codes of examples/cohort/fetch.py
 
 
@@ -27,12 +28,40 @@ class Fetched:
     note: str
 
 
+class Get(Protocol):
+    """Download, check and convert records into a folder; says in words what was checked."""
+
+    def __call__(self, to: Path, *, url: str, progress: Progress) -> str:
+        """Get them from ``url``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Records that their publisher offers for download."""
+
+    url: str
+    get: Get
+    is_whole: Callable[[Path], bool]
+
+
+PUBLISHED = {
+    "icu2012": Published(fetch_icu2012.PUBLISHER, fetch_icu2012.fetch_icu2012, fetch_icu2012.is_whole),
+    "diabetes130": Published(
+        fetch_diabetes130.PUBLISHER, fetch_diabetes130.fetch_diabetes130, fetch_diabetes130.is_whole
+    ),
+}
+OF_EXAMPLES = {"icu": "icu2012", "clinic": "diabetes130"}
+NAMES = ("cohort", *PUBLISHED)
+
+
 def fetch(name: str, to: Path, *, url: str | None = None, progress: Progress) -> Fetched:
-    """Get the records of ``cohort`` or ``icu2012`` into ``to``; ``url`` is a mirror to download from."""
+    """Get the records of an example into ``to``; ``url`` is a mirror to download from."""
     if name == "cohort":
         return _fetch_cohort(to, progress)
-    if name in ("icu2012", "icu"):
-        return _fetch_icu(to, url, progress)
+    known = OF_EXAMPLES.get(name, name)
+    if known in PUBLISHED:
+        return _fetch_published(known, to, url, progress)
     raise FetchFailed(
         f"there are no records called '{name}'{nearest(name, NAMES)}",
         where="salus fetch",
@@ -64,11 +93,12 @@ def _cohort_fix(code: int, requirements: Path, to: Path) -> str:
     return f"{pandas}{pip} --no-deps -r {requirements}"
 
 
-def _fetch_icu(to: Path, url: str | None, progress: Progress) -> Fetched:
-    beside = Path(os.environ["SALUS_DATA"]) / "icu2012" if os.environ.get("SALUS_DATA") else None
+def _fetch_published(name: str, to: Path, url: str | None, progress: Progress) -> Fetched:
+    published = PUBLISHED[name]
+    beside = Path(os.environ["SALUS_DATA"]) / name if os.environ.get("SALUS_DATA") else None
     if url is None:
         for folder in (to, beside):
-            if folder is not None and is_whole(folder):
-                return Fetched("icu2012", folder, "found, nothing downloaded")
-    fetch_icu2012(to, url=url or PUBLISHER, progress=progress)
-    return Fetched("icu2012", to, f"downloaded from {url or PUBLISHER} and converted")
+            if folder is not None and published.is_whole(folder):
+                return Fetched(name, folder, "found, nothing downloaded")
+    checked = published.get(to, url=url or published.url, progress=progress)
+    return Fetched(name, to, f"downloaded from {url or published.url} and converted: {checked}")

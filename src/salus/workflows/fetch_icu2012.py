@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from salus.errors import ChecksumWrong, FetchFailed
 from salus.intake.download import download, read_text
 from salus.progress import Progress
+from salus.workflows.fetch_files import write_whole
 
 PUBLISHER = "https://physionet.org/files/challenge-2012/1.0.0/"
 CHECKSUMS = "SHA256SUMS.txt"
@@ -28,8 +26,8 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in LAYOUT)
 
 
-def fetch_icu2012(to: Path, *, url: str, progress: Progress) -> None:
-    """Download, verify and convert both sets; finished files are not fetched again."""
+def fetch_icu2012(to: Path, *, url: str, progress: Progress) -> str:
+    """Download, verify and convert both sets; finished files are not fetched again. Says what was checked."""
     base = url if url.endswith("/") else url + "/"
     known = _checksums(base)
     kept = to / "download"
@@ -39,8 +37,9 @@ def fetch_icu2012(to: Path, *, url: str, progress: Progress) -> None:
     for letter in SETS:
         archive = kept / f"set-{letter}.tar.gz"
         with progress.step(f"Converting set {letter.upper()}"):
-            _write_whole(to / f"set-{letter}.csv.gz", _stays_as_csv(archive))
-            _write_whole(to / f"outcomes-{letter}.csv", [(kept / f"Outcomes-{letter}.txt").read_bytes()])
+            write_whole(to / f"set-{letter}.csv.gz", _stays_as_csv(archive))
+            write_whole(to / f"outcomes-{letter}.csv", [(kept / f"Outcomes-{letter}.txt").read_bytes()])
+    return "checked against the publisher's list of checksums"
 
 
 def _checksums(base: str) -> dict[str, str]:
@@ -94,25 +93,3 @@ def _not_stays(archive: Path, why: str) -> FetchFailed:
         where=str(archive),
         fix="delete it and run the command again",
     )
-
-
-def _write_whole(path: Path, parts: Iterator[bytes] | list[bytes]) -> None:
-    """Write a file, gzipped where its name says so, that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        with partial.open("wb") as file, _maybe_gzip(file, path) as out:
-            for part in parts:
-                out.write(part)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _maybe_gzip(file: BinaryIO, path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    """The same bytes for the same stays: no name and no time inside."""
-    if path.suffix != ".gz":
-        yield file
-        return
-    with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0, compresslevel=6) as packed:
-        yield packed
