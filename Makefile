@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine serve docs clean
+.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test    format, lint, types, layers, spelling and all tests"
 	@echo "make check   the same without the slow tests"
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
+	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
 	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
 	@echo "make serve   open the workspace again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
@@ -102,6 +103,9 @@ bench: bench-spine
 bench-spine: $(VENV)/.installed-cohort
 	$(BIN)/python -m benchmarks.spine --reuse $(DEMO)
 	$(BIN)/python -m benchmarks.tables
+
+bench-peers: $(VENV)/.installed
+	PIP_INDEX_ARGS="$(PIP_INDEX_ARGS)" $(BIN)/python -m benchmarks.peers $(PEERS)
 
 bench-peers: $(VENV)/.installed
 	PIP_INDEX_ARGS="$(PIP_INDEX_ARGS)" $(BIN)/python -m benchmarks.peers $(PEERS)
