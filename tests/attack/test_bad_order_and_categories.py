@@ -81,7 +81,7 @@ def test_a_repeated_row_and_a_strange_patient_keep_their_reasons(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("{time: order}", "{time: oder}", "did you mean 'order'"),
+        ("{time: order}", "{time: orde}", "did you mean 'order'"),
         ("days: {code: DAYS}", "days: {known_time: order}", "'known_time' cannot be 'order'"),
         ("days: {code: DAYS}", "days: {known_time: day}", "has 'time: order' and tells other times"),
         ("days: {code: DAYS}", "days: {moment: end, unit: day}", "has 'time: order' and tells other times"),
@@ -92,7 +92,7 @@ def test_a_repeated_row_and_a_strange_patient_keep_their_reasons(tmp_path):
         ("later: 1", "later: 0.5", "whole number of grains"),
         ("visit: {time: order}", "visit: {ignore: x}", "none is its first"),
         ("    row: VISIT//NEXT\n", "", "not the others"),
-        ("first_row: VISIT//FIRST", "first_row: VISIT//FRIST", "did you mean 'VISIT//FIRST'"),
+        ("first_row: VISIT//FIRST", "first_row: VISIT//FIRS", "did you mean 'VISIT//FIRST'"),
         ("zero: 2000-01-01T00:00:00, ", "", "no time zero"),
         ("{each: RACE}", "{each: RCAE}", "of 'race' (did you mean 'RACE'?)"),
         ("{each: RACE}", "{each: RACE, code: DAYS}", "either 'code', 'values' or 'each'"),

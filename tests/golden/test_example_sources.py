@@ -1,4 +1,4 @@
-"""The two examples: a few invented rows in each published form, and what they mean; then the real records."""
+"""The examples: a few invented rows in each published form, and what they mean; then the real records."""
 
 import os
 import subprocess
@@ -9,6 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from salus.cohort.labels import label
+from salus.cohort.moments import index_moments, known_at_index
+from salus.cohort.task import read_task
 from salus.errors import FetchFailed
 from salus.formats.csv_source import Use
 from salus.formats.read_source import read_source
@@ -18,6 +21,7 @@ from salus.units import KNOWN_UNITS
 from salus.workflows.examples import find_example
 from salus.workflows.fetch import fetch
 from salus.workflows.ingest import ingest
+from tests.clinic_encounters import FILES as CLINIC
 
 ZERO = datetime(2000, 1, 1)
 
@@ -134,7 +138,54 @@ def test_the_icus_form(tmp_path):
     assert splits[142675] == "held_out" and splits[132539] in ("train", "tuning")
 
 
-@pytest.mark.parametrize("name", ["cohort", "icu"])
+def test_the_clinics_form(tmp_path):
+    """Three encounters in order, at days 0, 2 and 4; whether she came back is known at days 1, 3 and 5."""
+    folder, books = ingest_example("clinic", CLINIC, tmp_path)
+    drugs = [f"{drug}//No" for drug in DRUGS if drug != "INSULIN"]
+    told = [row for row in facts(folder, 11) if row[1] not in drugs]
+    first, second, third = ([row[1:] for row in told if row[0] == days(at)] for at in (0, 2, 4))
+    assert set(first) == {
+        ("CLINIC//FIRST_ENCOUNTER", None, None), ("RACE//Caucasian", None, None), ("SEX//F", None, None),
+        ("AGE_BAND//[70-80)", None, None), ("ADMISSION_TYPE//1", None, None), ("DISPOSITION//3", None, None),
+        ("ADMISSION_SOURCE//7", None, None), ("ENCOUNTER//DAYS", 4, "d"), ("PAYER//MC", None, None),
+        ("SPECIALTY//Emergency/Trauma", None, None), ("ENCOUNTER//LAB_PROCEDURES", 41, "{count}"),
+        ("ENCOUNTER//PROCEDURES", 0, "{count}"), ("ENCOUNTER//MEDICATIONS", 13, "{count}"),
+        ("YEAR_BEFORE//OUTPATIENT", 0, "{count}"), ("YEAR_BEFORE//EMERGENCY", 0, "{count}"),
+        ("YEAR_BEFORE//INPATIENT", 1, "{count}"), ("DIAG_1//250.83", None, None), ("DIAG_2//V27", None, None),
+        ("DIAG_3//E849", None, None), ("ENCOUNTER//DIAGNOSES", 9, "{count}"), ("GLUCOSE_SERUM//None", None, None),
+        ("HBA1C//>8", None, None), ("INSULIN//Steady", None, None), ("MEDICATION_CHANGE//Ch", None, None),
+        ("DIABETES_MEDICATION//Yes", None, None),
+    }  # fmt: skip
+    assert {"CLINIC//ENCOUNTER", "AGE_BAND//[80-90)", "WEIGHT_BAND//>200"} <= {code for code, *_ in second}
+    assert not {
+        code for code, *_ in second if code.startswith(("RACE", "PAYER", "SPECIALTY", "DIAG_2"))
+    }  # each ?
+    assert {"CLINIC//ENCOUNTER", "SEX//UNKNOWN", "DISPOSITION//11"} <= {code for code, *_ in third}
+    back = [(time, code) for time, code, *_ in told if code.startswith("READMITTED")]
+    assert back == [(days(1), "READMITTED//<30"), (days(3), "READMITTED//>30"), (days(5), "READMITTED//NO")]
+    assert (books.read, books.kept, books.rejected) == (4, 4, 0)
+    assert read_settings(folder).order_only
+
+
+def test_a_forecast_at_the_encounter_does_not_see_whether_she_comes_back(tmp_path):
+    folder, _ = ingest_example("clinic", CLINIC, tmp_path)
+    task, events = read_task(find_example("clinic").task), read_timeline(folder)
+    known = known_at_index(events, index_moments(events, task))
+    assert not known["code"].str.starts_with("READMITTED").any()
+    assert known.filter(subject_id=11)["time"].unique().to_list() == [ZERO]
+    answers = label(events, task, read_codes(folder)).select("subject_id", "label").rows()
+    assert answers == [(11, True), (12, False)]
+
+
+DRUGS = (
+    "METFORMIN", "REPAGLINIDE", "NATEGLINIDE", "CHLORPROPAMIDE", "GLIMEPIRIDE", "ACETOHEXAMIDE", "GLIPIZIDE",
+    "GLYBURIDE", "TOLBUTAMIDE", "PIOGLITAZONE", "ROSIGLITAZONE", "ACARBOSE", "MIGLITOL", "TROGLITAZONE", "TOLAZAMIDE",
+    "EXAMIDE", "CITOGLIPTON", "INSULIN", "GLYBURIDE_METFORMIN", "GLIPIZIDE_METFORMIN", "GLIMEPIRIDE_PIOGLITAZONE",
+    "METFORMIN_ROSIGLITAZONE", "METFORMIN_PIOGLITAZONE",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["cohort", "icu", "clinic"])
 def test_every_variable_has_a_ucum_unit_and_a_range_with_its_source(name):
     source = read_source(find_example(name).source)
     numeric = {
@@ -236,3 +287,41 @@ def test_the_real_stays_are_all_there(real_icu):
         "MEDS_DEATH"
     ]
     assert books.patients["held_out"] == 4_000
+
+
+@pytest.fixture(scope="module")
+def real_clinic(tmp_path_factory):
+    data = Path(os.environ.get("SALUS_DATA", "absent")) / "diabetes130"
+    if not data.is_dir():
+        pytest.skip("$SALUS_DATA/diabetes130 is not there")
+    folder = tmp_path_factory.mktemp("clinic")
+    table = pl.read_csv(data / "diabetic_data.csv.gz", infer_schema=False)
+    return (
+        folder / "timeline",
+        table,
+        ingest(find_example("clinic").source, folder / "timeline", progress=QUIET),
+    )
+
+
+def test_the_real_encounters_are_all_there(real_clinic):
+    """Every row is kept; each cell but ? is one event, and so is each row itself. The ids are no event."""
+    folder, table, books = real_clinic
+    assert (books.read, books.kept, books.rejected) == (table.height, table.height, 0)
+    recorded = int(
+        table.drop("encounter_id", "patient_nbr").select((pl.all() != "?").sum()).sum_horizontal()[0]
+    )
+    events = read_timeline(folder)
+    assert events.height == books.events == recorded + table.height
+    assert events["subject_id"].n_unique() == table["patient_nbr"].n_unique()
+    first = events.filter(pl.col("code") == "CLINIC//FIRST_ENCOUNTER")
+    assert first.height == events["subject_id"].n_unique() and first["time"].unique().to_list() == [ZERO]
+
+
+def test_every_real_code_is_described_and_a_diagnosis_has_its_root(real_clinic):
+    folder, table, _ = real_clinic
+    codes = read_codes(folder)
+    found = codes.filter(pl.col("code").str.starts_with("DIAG_1//"))
+    assert set(table["diag_1"].unique()) - {"?"} <= set(found["code"].str.strip_prefix("DIAG_1//"))
+    parents = dict(found.select("code", "parent_codes").iter_rows())
+    assert parents["DIAG_1//250.83"] == ["DIAG_1//250"] and parents["DIAG_1//250"] == []
+    assert set(found.explode("parent_codes")["parent_codes"].drop_nulls()) <= set(codes["code"])

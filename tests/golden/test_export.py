@@ -1,4 +1,4 @@
-"""Small files in, the same small files out: in the layouts of both examples, and what cannot be said is counted."""
+"""Small files in, the same small files out: in the layouts of the examples, and what cannot be said is counted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_settings, read_timeline, write_timeline
 from salus.workflows.export import ExportBooks, export
 from salus.workflows.ingest import ingest
+from tests.clinic_encounters import FILES as CLINIC
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COHORT = {
@@ -76,6 +77,11 @@ ICU = {
 COLUMNS = ["subject_id", "time", "code", "numeric_value", "unit", "text_value", "known_time", "split"]
 
 
+each_example = pytest.mark.parametrize(
+    ("example", "files"), [("cohort", COHORT), ("icu", ICU), ("clinic", CLINIC)]
+)
+
+
 def write_files(folder: Path, files: dict[str, str]) -> Path:
     folder.mkdir()
     for name, text in files.items():
@@ -96,7 +102,7 @@ def facts(timeline: Path) -> pl.DataFrame:
     return read_timeline(timeline).select(COLUMNS).sort(COLUMNS)
 
 
-@pytest.mark.parametrize(("example", "files"), [("cohort", COHORT), ("icu", ICU)])
+@each_example
 def test_what_came_in_goes_out_cell_for_cell(tmp_path: Path, example: str, files: dict[str, str]):
     """The files hold what each source's form can say, so they come back byte for byte."""
     source = EXAMPLES / example / "source.yaml"
@@ -106,7 +112,7 @@ def test_what_came_in_goes_out_cell_for_cell(tmp_path: Path, example: str, files
     assert (books.events, books.not_expressible, books.rounded) == (books.written, [], 0)
 
 
-@pytest.mark.parametrize(("example", "files"), [("cohort", COHORT), ("icu", ICU)])
+@each_example
 def test_what_went_out_comes_in_as_the_same_events(tmp_path: Path, example: str, files: dict[str, str]):
     source = EXAMPLES / example / "source.yaml"
     ingest(source, tmp_path / "first", inputs=write_files(tmp_path / "in", files), progress=QUIET)

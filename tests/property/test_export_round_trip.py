@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from salus.errors import InputEmpty
+from salus.formats.categories import is_category
 from salus.progress import QUIET
 from salus.timeline.store import read_timeline
 from salus.workflows.export import export
 from salus.workflows.ingest import ingest
 from tests.tiny_source import write_tiny
 
-ICU = Path(__file__).parents[2] / "examples" / "icu" / "source.yaml"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ICU = EXAMPLES / "icu" / "source.yaml"
+CLINIC = EXAMPLES / "clinic" / "source.yaml"
 FACTS = ["subject_id", "time", "code", "numeric_value", "unit", "known_time", "split"]
 STAYS = 200
 
@@ -86,3 +90,84 @@ def test_real_stays_come_back(stays: Path):
     ingest(ICU, stays / "second", inputs=stays / "out", progress=QUIET)
     assert (books.events - books.written, books.rounded) == (0, 0)
     assert same_events(stays / "first", stays / "second")
+
+
+def test_real_encounters_come_back_cell_for_cell(tmp_path: Path):
+    """All but the encounters' own ids, of which only the order within each patient is kept."""
+    data = Path(os.environ.get("SALUS_DATA", "/nonexistent")) / "diabetes130"
+    if not data.is_dir():
+        pytest.skip("SALUS_DATA/diabetes130 is not on this machine")
+    ingest(CLINIC, tmp_path / "timeline", inputs=data, progress=QUIET)
+    books = export(tmp_path / "timeline", tmp_path / "out", like=CLINIC)
+    assert (books.events - books.written, books.rounded, books.guarded) == (0, 0, 0)
+    before, after = (encounters(folder / "diabetic_data.csv.gz") for folder in (data, tmp_path / "out"))
+    assert after["encounter_id"].to_list() == list(range(1, after.height + 1))
+    in_order = before.sort("patient_nbr", "encounter_id")
+    assert after.drop("encounter_id").equals(in_order.drop("encounter_id"))
+
+
+def encounters(path: Path) -> pl.DataFrame:
+    """The table as texts, its two ids as whole numbers."""
+    return pl.read_csv(path, infer_schema=False).with_columns(
+        pl.col("encounter_id", "patient_nbr").cast(pl.Int64)
+    )
+
+
+VISIT = st.tuples(
+    st.integers(1, 3),
+    st.integers(-(2**62), 2**62),
+    st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=12),
+    st.sampled_from(["YES", "NO"]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(visits=st.lists(VISIT, min_size=1, max_size=12, unique_by=lambda visit: visit[:2]))
+def test_visits_in_order_come_back_in_order(visits):
+    """Any number orders them; what is kept goes out, in each patient's order, and comes in as the same events."""
+    frame = pl.DataFrame(visits, schema=["patient", "visit", "diagnosis", "back"], orient="row")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "source.yaml").write_text(ORDERED)
+        frame.select("visit", "patient", "diagnosis", "back").write_csv(folder / "visits.csv")
+        try:
+            books = ingest(folder / "source.yaml", folder / "first", progress=QUIET)
+        except InputEmpty:
+            return  # no diagnosis was a category
+        written = export(folder / "first", folder / "out", like=folder / "source.yaml")
+        ingest(folder / "source.yaml", folder / "second", inputs=folder / "out", progress=QUIET)
+        assert (written.events, written.rounded) == (written.written, 0)
+        assert written.files["visits.csv"] == books.kept
+        if not written.guarded:
+            assert same_events(folder / "first", folder / "second")
+            kept = frame.filter(pl.col("diagnosis").map_elements(is_category, return_dtype=pl.Boolean))
+            expected = kept.sort("patient", "visit").select("patient", "diagnosis", "back")
+            out = pl.read_csv(folder / "out" / "visits.csv", infer_schema=False).with_columns(
+                pl.col("patient").cast(pl.Int64)
+            )
+            assert out.select("patient", "diagnosis", "back").equals(expected)
+
+
+ORDERED = """
+name: visits
+input: .
+time: {zero: 2000-01-01T00:00:00, grain: day}
+anchor: VISIT//FIRST
+missing: ["?"]
+tables:
+  visits:
+    files: [visits.csv]
+    row: VISIT//NEXT
+    first_row: VISIT//FIRST
+    columns:
+      visit: {time: order}
+      patient: {subject: true}
+      diagnosis: {each: ICD9}
+      back: {each: BACK, later: 1}
+codes:
+  VISIT//FIRST: {description: First visit, role: anchor}
+  VISIT//NEXT: {description: A further visit}
+  ICD9//*: {description: "ICD-9 {}"}
+  BACK//YES: {description: Came back}
+  BACK//NO: {description: Did not come back}
+"""

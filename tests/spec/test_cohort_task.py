@@ -73,6 +73,6 @@ def test_a_code_the_data_do_not_have_is_refused_with_the_nearest(tmp_path):
         check_codes(task, ["ICU//ADMISSION", "MEDS_DEATH", "HOSPITAL//DISCHARGED", "DIABETES"])
 
 
-@pytest.mark.parametrize("example", ["cohort", "icu"])
+@pytest.mark.parametrize("example", ["cohort", "icu", "clinic"])
 def test_the_examples_own_tasks_can_be_read(example):
     assert read_task(ROOT / "examples" / example / "task.yaml").outcomes
