@@ -92,7 +92,7 @@ def test_a_repeated_row_and_a_strange_patient_keep_their_reasons(tmp_path):
         ("later: 1", "later: 0.5", "whole number of grains"),
         ("visit: {time: order}", "visit: {ignore: x}", "none is its first"),
         ("    row: VISIT//NEXT\n", "", "not the others"),
-        ("first_row: VISIT//FIRST", "first_row: VISIT//FIRS", "did you mean 'VISIT//FIRST'"),
+        ("first_row: VISIT//FIRST", "first_row: VISIT//FIRSTT", "did you mean 'VISIT//FIRST'"),
         ("zero: 2000-01-01T00:00:00, ", "", "no time zero"),
         ("{each: RACE}", "{each: RCAE}", "of 'race' (did you mean 'RACE'?)"),
         ("{each: RACE}", "{each: RACE, code: DAYS}", "either 'code', 'values' or 'each'"),
