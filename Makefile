@@ -30,7 +30,6 @@ help:
 	@echo "make check   the same without the slow tests"
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
 	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
-	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
 	@echo "make serve   open the workspace again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
 
@@ -103,9 +102,6 @@ bench: bench-spine
 bench-spine: $(VENV)/.installed-cohort
 	$(BIN)/python -m benchmarks.spine --reuse $(DEMO)
 	$(BIN)/python -m benchmarks.tables
-
-bench-peers: $(VENV)/.installed
-	PIP_INDEX_ARGS="$(PIP_INDEX_ARGS)" $(BIN)/python -m benchmarks.peers $(PEERS)
 
 bench-peers: $(VENV)/.installed
 	PIP_INDEX_ARGS="$(PIP_INDEX_ARGS)" $(BIN)/python -m benchmarks.peers $(PEERS)
