@@ -103,3 +103,27 @@ def test_a_code_that_no_cell_can_say_is_counted(timeline: Path):
     assert [(row["code"], row["reason"]) for row in books.not_expressible] == [
         ("ICD9//a//b", "the source has no place for this code")
     ]
+
+
+def test_a_dated_row_s_later_fact_goes_out_in_its_row(tmp_path: Path):
+    """The histology of a biopsy of 1 March is known two days (grains) later: on 3 March, and back in its row."""
+    yaml = """
+name: biopsies
+input: .
+time: {zero: 2026-01-01T00:00:00, grain: day}
+missing: [""]
+tables:
+  biopsies:
+    files: [visits.csv]
+    columns: {id: {subject: true}, day: {time: "%Y-%m-%d"}, size: {code: SIZE}, histology: {each: HISTOLOGY, later: 2}}
+codes:
+  SIZE: {description: Size, unit: cm}
+  HISTOLOGY//*: {description: "Histology {}"}
+"""
+    rows = "id,day,size,histology\n1,2026-03-01,2,benign\n1,2026-03-03,,malignant\n2,2026-03-01,1,\n"
+    timeline, _ = read(tmp_path, yaml=yaml, visits=rows)
+    told = read_timeline(timeline).filter(pl.col("code").str.starts_with("HISTOLOGY"))
+    assert told["known_time"].dt.strftime("%m-%d").to_list() == ["03-03", "03-05"]
+    books = export(timeline, tmp_path / "out", like=tmp_path / "source.yaml")
+    assert (tmp_path / "out" / "visits.csv").read_text() == rows
+    assert (books.events, books.written, books.rounded) == (4, 4, 0)
