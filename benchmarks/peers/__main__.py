@@ -140,7 +140,7 @@ def judged(place: Place, run: Run, made: Path | None, *, about: Result) -> bool:
 def write_numbers() -> Path:
     """Write peers.json and the tables of the docs from the committed results."""
     rewrite(PAGE, "peers", numbers.side_by_side())
-    return write_rows("peers", numbers.rows())
+    return write_rows("peers", numbers.all_rows())
 
 
 def main() -> None:

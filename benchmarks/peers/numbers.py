@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.peers.contestants import CONTESTANTS
 from benchmarks.peers.results import FOLDER, Result, looked_up, median_run, results_of
-from benchmarks.rows import Row, is_met
+from benchmarks.rows import RESULTS, Row, is_met, read_rows
 from benchmarks.tables import number
 
 COMMAND = "make bench-peers"
@@ -73,6 +73,12 @@ def names(kind: str) -> list[str]:
 def rows(folder: Path = FOLDER) -> list[Row]:
     """Every number asked of a table, ours and everybody else's, judged by the same target."""
     return [row for kind in ASKED for name in names(kind) for row in _rows_of(name, kind, folder)]
+
+
+def all_rows() -> list[Row]:
+    """These rows, then those that other measurements beside peers left as ``benchmarks/results/peers-NAME.json``."""
+    others = sorted(path.stem for path in RESULTS.glob("peers-*.json"))
+    return [*rows(), *(row for name in others for row in read_rows(name))]
 
 
 def _rows_of(name: str, kind: str, folder: Path) -> Iterator[Row]:

@@ -1,0 +1,119 @@
+"""Describe the table in a source.yaml, then ingest, train, generate and export."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from benchmarks.peers.columns import CONTEXT, COUNTS, EVENTS, KINDS, PATIENT
+from benchmarks.peers.contest import Clock, asked
+from salus.progress import QUIET
+from salus.workflows.export import export
+from salus.workflows.generate import generate
+from salus.workflows.ingest import ingest
+from salus.workflows.train import train
+
+VISITS, PATIENTS, NUMBER = "visits.csv", "patients.csv", "row"
+FIRST, FURTHER = "VISIT//FIRST", "VISIT//FURTHER"
+SHARES = {"train": 0.9, "tuning": 0.1}
+"""Nobody need be held out: whom we are judged by is in another file."""
+
+
+def main() -> None:
+    """Answer one request."""
+    request, clock = asked(), Clock()
+    work = request.folder / "work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    table = pl.read_csv(request.train, infer_schema=False)
+    source = write_source(table, work, kind=request.kind)
+    with clock.phase("fit"):
+        ingest(source, work / "timeline", inputs=work, progress=QUIET)
+        minutes = request.budget_seconds / 60
+        found = train(work / "timeline", work / "model", minutes=minutes, seed=request.seed, progress=QUIET)
+    clock.notes |= {"stopped": found.stopped, "epochs": round(found.epochs, 2), "best_loss": found.best_loss}
+    with clock.phase("sample"):
+        patients = table.height if request.kind == "flat" else table[PATIENT].n_unique()
+        drawn = work / "synthetic"
+        generate(work / "model", drawn, patients=patients, seed=request.seed, progress=QUIET)
+        export(drawn, work / "csv", like=source)
+        judged_table(work / "csv", request.kind).write_csv(request.synthetic)
+    clock.write(request.folder)
+
+
+def write_source(table: pl.DataFrame, work: Path, *, kind: str) -> Path:
+    """Write the table as a source of ours: a flat row is a patient; sequences are patients and their visits."""
+    rows = table.with_row_index(NUMBER, offset=1)
+    if kind == "flat":
+        rows.select(NUMBER, pl.col(NUMBER).alias(PATIENT), *CONTEXT, *EVENTS).write_csv(work / VISITS)
+    else:
+        numbered = rows.with_columns(pl.col(PATIENT).cast(pl.Int64) + 1)
+        numbered.select(NUMBER, PATIENT, *EVENTS).write_csv(work / VISITS)
+        numbered.unique(PATIENT, keep="first", maintain_order=True).select(PATIENT, *CONTEXT).write_csv(
+            work / PATIENTS
+        )
+    source = work / "source.yaml"
+    source.write_text(yaml.safe_dump(described(kind), sort_keys=False), encoding="utf-8")
+    return source
+
+
+def described(kind: str) -> dict[str, Any]:
+    """The source.yaml: one visit of each patient, or what is true of the patient and visits in their order."""
+    facts = {name: _fact(name) for name in (*CONTEXT, *EVENTS)}
+    subject = {PATIENT: {"subject": True}}
+    if kind == "flat":
+        visits = {"row": FIRST, "columns": {NUMBER: {"row_number": True}, **subject, **facts}}
+        tables = {"visits": {"files": [VISITS], **visits}}
+    else:
+        fixed = {name: facts.pop(name) | {"static": True} for name in CONTEXT}
+        visits = {
+            "row": FURTHER,
+            "first_row": FIRST,
+            "columns": {NUMBER: {"time": "order"}, **subject, **facts},
+        }
+        tables = {
+            "patients": {"files": [PATIENTS], "columns": {**subject, **fixed}},
+            "visits": {"files": [VISITS], **visits},
+        }
+    return {
+        "name": f"diabetes130-{kind}",
+        "input": ".",
+        "time": {"zero": "2000-01-01T00:00:00", "grain": "day"},
+        "anchor": FIRST,
+        "missing": [],
+        "splits": {"seed": 1, "shares": SHARES},
+        "tables": tables,
+        "codes": _codes(kind),
+    }
+
+
+def _fact(name: str) -> dict[str, Any]:
+    return {"code": f"COUNT//{name.upper()}"} if name in COUNTS else {"each": name.upper()}
+
+
+def _codes(kind: str) -> dict[str, Any]:
+    codes: dict[str, Any] = {FIRST: {"description": "First visit", "role": "anchor"}}
+    codes |= {FURTHER: {"description": "A further visit"}} if kind == "sequences" else {}
+    for name in (*CONTEXT, *EVENTS):
+        if name in COUNTS:
+            codes[f"COUNT//{name.upper()}"] = {"description": name, "unit": "{count}", "decimals": 0}
+        else:
+            codes[f"{name.upper()}//*"] = {"description": name + " {}"}
+    return codes
+
+
+def judged_table(made: Path, kind: str) -> pl.DataFrame:
+    """The columns that are judged, rows in the order they were written."""
+    visits = pl.read_csv(made / VISITS, infer_schema=False)
+    if kind == "sequences":
+        patients = pl.read_csv(made / PATIENTS, infer_schema=False)
+        visits = visits.join(patients, on=PATIENT, how="left", maintain_order="left")
+    return visits.select(KINDS[kind])
+
+
+if __name__ == "__main__":
+    main()
