@@ -22,9 +22,13 @@ from benchmarks.peers.reference import write_floor
 from benchmarks.peers.results import Result, Run, read_result, write_result
 from benchmarks.rows import commit, write_rows
 from salus import __version__
+from salus.progress import QUIET
+from salus.timeline.store import timeline_digest
+from salus.workflows.ingest import ingest
 from salus.workflows.machine import hardware
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+ICU, ICU_SOURCE = "icu", ROOT / "examples" / "icu" / "source.yaml"
 BUDGET_SECONDS = 1800.0
 JUDGING_SECONDS = 3600.0
 REFERENCES = ("ceiling", "floor")
@@ -39,8 +43,12 @@ class Place:
     budget_seconds: float
 
     def table(self, kind: str, part: str) -> Path:
-        """One part of a table."""
-        return self.build / kind / f"{part}.csv"
+        """One part of a table; of icu the timeline, which says itself who trains."""
+        return self.build / ICU / "timeline" if kind == ICU else self.build / kind / f"{part}.csv"
+
+    def budget(self, who: Contestant) -> float:
+        """Seconds a contestant may fit."""
+        return who.budget_seconds or self.budget_seconds
 
     def synthetic(self, run: Run) -> Path:
         """What a run made."""
@@ -53,11 +61,13 @@ class Place:
 
 def inputs(place: Place, kind: str, who: Contestant | None) -> dict[str, str]:
     """What a result depends on; where none of it has changed, the result stands."""
+    code = who.digest() if who else digest_of(iter([PEERS / "reference.py"]))
+    if kind == ICU:
+        return {"tables": timeline_digest(place.table(kind, "train"))[:16], "contestant": code, "judges": ""}
     whole = hashlib.sha256()
     for part in ("train", "holdout", "third"):
         whole.update(place.table(kind, part).read_bytes())
     judges = [*sorted((PEERS / "judges").iterdir()), PEERS / "columns.py"]
-    code = who.digest() if who else digest_of(iter([PEERS / "reference.py"]))
     return {"tables": whole.hexdigest()[:16], "contestant": code, "judges": digest_of(iter(judges))}
 
 
@@ -66,8 +76,9 @@ def contest(place: Place, who: Contestant, run: Run) -> bool:
     wanted = inputs(place, run.kind, who)
     if (read_result(run) or {}).get("inputs") == wanted:
         return True
-    made, stamp = place.synthetic(run), place.synthetic(run).with_name("inputs.json")
-    made_of = {name: wanted[name] for name in ("tables", "contestant")} | {"budget": place.budget_seconds}
+    folder = place.synthetic(run).parent
+    made, stamp = folder / ("measured.json" if run.kind == ICU else "synthetic.csv"), folder / "inputs.json"
+    made_of = {name: wanted[name] for name in ("tables", "contestant")} | {"budget": place.budget(who)}
     if not (made.exists() and stamp.exists() and json.loads(stamp.read_text(encoding="utf-8")) == made_of):
         print(f"{run.name}: fit and sample …", file=sys.stderr, flush=True)
         if not _make(place, who, run):
@@ -75,15 +86,19 @@ def contest(place: Place, who: Contestant, run: Run) -> bool:
         stamp.write_text(json.dumps(made_of), encoding="utf-8")
     times = json.loads(made.with_name("times.json").read_text(encoding="utf-8"))
     about = {"version": who.version or __version__, "method": who.method, "times": times}
-    return judged(place, run, made, about=about | {"budget_seconds": place.budget_seconds, "inputs": wanted})
+    about |= {"budget_seconds": place.budget(who), "inputs": wanted}
+    if run.kind == ICU:
+        found = {"measured": json.loads(made.read_text(encoding="utf-8"))}
+        return bool(write_result(run, _named(run) | about | found | _made_where()))
+    return judged(place, run, made, about=about)
 
 
 def _make(place: Place, who: Contestant, run: Run) -> bool:
     python = python_of(who.folder, place.build) if who.package else Path(sys.executable)
     words: list[str | Path] = [python, "-m", f"benchmarks.peers.{who.folder}.run", "--kind", run.kind]
     words += ["--train", place.table(run.kind, "train"), "--to", place.synthetic(run).parent]
-    words += ["--seed", str(run.seed), "--budget-seconds", str(place.budget_seconds), "--method", who.method]
-    return run_alone(words, place.log(run, "run"), seconds=4 * place.budget_seconds + JUDGING_SECONDS)
+    words += ["--seed", str(run.seed), "--budget-seconds", str(place.budget(who)), "--method", who.method]
+    return run_alone(words, place.log(run, "run"), seconds=4 * place.budget(who) + JUDGING_SECONDS)
 
 
 def reference(place: Place, run: Run) -> bool:
@@ -121,20 +136,28 @@ def judged(place: Place, run: Run, made: Path | None, *, about: Result) -> bool:
     if not run_alone(words, place.log(run, "judge"), seconds=JUDGING_SECONDS):
         return False
     said = json.loads(found.read_text(encoding="utf-8"))
-    machine = hardware()
     result = {
-        "contestant": run.contestant,
-        "kind": run.kind,
-        "seed": run.seed,
+        **_named(run),
         **about,
         "judged": {name: said[name] for name in ("size", "qa", "tstr", "c2st", "c2st_plain")},
         "judges": said["judges"],
         "judged_in": said["judged_in"],
-        "commit": commit(),
-        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB",
+        **_made_where(),
     }
     write_result(run, result)
     return True
+
+
+def _named(run: Run) -> Result:
+    return {"contestant": run.contestant, "kind": run.kind, "seed": run.seed}
+
+
+def _made_where() -> Result:
+    machine = hardware()
+    return {
+        "commit": commit(),
+        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB",
+    }
 
 
 def write_numbers() -> Path:
@@ -153,16 +176,17 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", help="contestants, floor, ceiling (default: all; none: only write)"
     )
-    parser.add_argument("--kinds", nargs="*", default=list(numbers.ASKED))
+    parser.add_argument("--kinds", nargs="*", default=[*numbers.ASKED, ICU])
     parser.add_argument("--seeds", nargs="*", type=int, help="default: each contestant's own")
     parser.add_argument("--budget-seconds", type=float, default=BUDGET_SECONDS)
     given = parser.parse_args()
     if given.data is None or not (given.data / tables.SOURCE).exists():
         parser.error(f"no {tables.SOURCE} below --data or $SALUS_DATA")
     place = Place(build=given.build.resolve(), budget_seconds=given.budget_seconds)
-    tables.prepare(given.data / tables.SOURCE, place.build)
+    wanted = _wanted(given.only, given.kinds, given.seeds)
+    _prepare(given.data, place, kinds={run.kind for _, run in wanted})
     failed = []
-    for who, run in _wanted(given.only, given.kinds, given.seeds):
+    for who, run in wanted:
         done = contest(place, who, run) if who else reference(place, run)
         failed += [] if done else [run.name]
     path = write_numbers()
@@ -172,13 +196,22 @@ def main() -> None:
         sys.exit(1)
 
 
+def _prepare(data: Path, place: Place, *, kinds: set[str]) -> None:
+    """Make the tables, and the stays' timeline where it is needed and not there."""
+    if kinds - {ICU}:
+        tables.prepare(data / tables.SOURCE, place.build)
+    timeline = place.table(ICU, "train")
+    if ICU in kinds and not timeline.exists():
+        ingest(ICU_SOURCE, timeline, inputs=data / "icu2012", progress=QUIET)
+
+
 def _wanted(
     only: list[str] | None, kinds: list[str], seeds: list[int] | None
 ) -> list[tuple[Contestant | None, Run]]:
     """The runs asked for: references first, then each contestant's seeds."""
     chosen: list[tuple[Contestant | None, Run]] = []
     for kind in kinds:
-        for name in REFERENCES:
+        for name in REFERENCES if kind in numbers.ASKED else ():
             if only is None or name in only:
                 chosen.append((None, Run(contestant=name, kind=kind, seed=SEED)))
         for who in CONTESTANTS:

@@ -61,11 +61,11 @@ def processor_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def asked(methods: tuple[str, ...] = ("default",)) -> Asked:
+def asked(methods: tuple[str, ...] = ("default",), *, kinds: tuple[str, ...] = tuple(KINDS)) -> Asked:
     """Read the command line that all run.py share."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kind", choices=sorted(KINDS), required=True)
-    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--kind", choices=kinds, required=True)
+    parser.add_argument("--train", type=Path, required=True, help="a CSV file; of icu the timeline's folder")
     parser.add_argument("--to", type=Path, required=True, help="folder of synthetic.csv and times.json")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--budget-seconds", type=float, required=True, help="wall-clock seconds to fit")

@@ -23,7 +23,8 @@ class Contestant:
     kinds: tuple[str, ...]
     seeds: tuple[int, ...] = (1,)
     method: str = "default"
-    says: str = ""
+    budget_seconds: float | None = None
+    """Where its comparison is at a time of its own, not at that of all."""
 
     @property
     def version(self) -> str | None:
@@ -63,4 +64,11 @@ CONTESTANTS = (
     Contestant(name="sdv-ctgan", folder="sdv", package="sdv", kinds=("flat",), method="ctgan"),
     Contestant(name="sdv-tvae", folder="sdv", package="sdv", kinds=("flat",), method="tvae"),
     Contestant(name="sdv-par", folder="sdv", package="sdv", kinds=("sequences",), method="par"),
+    Contestant(
+        name="meds-eic-ar",
+        folder="meds_eic_ar",
+        package="MEDS_EIC_AR",
+        kinds=("icu",),
+        budget_seconds=550,
+    ),
 )

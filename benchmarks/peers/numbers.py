@@ -124,7 +124,7 @@ def _with_rates(result: Result) -> Result:
 
 def side_by_side(folder: Path = FOLDER) -> str:
     """The tables of the docs: everybody who was run, between the floor and the ceiling."""
-    parts = [_table(kind, folder) for kind in ASKED]
+    parts = [*(_table(kind, folder) for kind in ASKED), _stays(folder)]
     return "\n\n".join(part for part in parts if part) or ABSENT
 
 
@@ -150,6 +150,29 @@ def _table(kind: str, folder: Path) -> str:
         "| " + " | ".join(["---"] * len(heads)) + " |",
     ]
     return "\n".join([*top, *lines])
+
+
+MEASURED = {
+    "nats a token": "nats_per_token",
+    "nats a charted fact": "nats_per_fact",
+    "nats a stay": "nats_per_stay",
+    "stays trained per CPU-s": "train_stays_per_cpu_second",
+    "tokens trained per CPU-s": "train_tokens_per_cpu_second",
+    "tokens generated per CPU-s": "generated_tokens_per_cpu_second",
+}
+
+
+def _stays(folder: Path) -> str:
+    """Who models the ICU stays, by likelihood of held-out stays and speed: nobody there makes whole patients."""
+    lines = []
+    for who in [who for who in CONTESTANTS if "icu" in who.kinds]:
+        if found := results_of(who.name, "icu", folder):
+            cells = [f"{who.name} {found[0]['version']}", _shown(found, "times.fit.cpu_seconds")]
+            cells += [_shown(found, f"measured.{path}") for path in MEASURED.values()]
+            lines.append("| " + " | ".join(cells) + " |")
+    heads = ["model of ICU stays", "fit, CPU-s", *MEASURED]
+    top = ["| " + " | ".join(heads) + " |", "| " + " | ".join(["---"] * len(heads)) + " |"]
+    return "\n".join(["**ICU stays, 48 hours**", "", *top, *lines]) if lines else ""
 
 
 def _line(name: str, kind: str, folder: Path) -> str:
