@@ -19,7 +19,7 @@ from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_settings, read_timeline, write_timeline
 from salus.trajectory.forecasting import Settling, Start
 from salus.trajectory.futures import Chances, fan, follow, incidence
-from salus.trajectory.sampling import Drawn
+from salus.trajectory.situation import Drawn
 from salus.workflows.forecast import ForecastSettings, forecast
 from salus.workflows.futures import FuturesSettings, futures, write_futures
 from salus.workflows.futures_choice import choose
@@ -45,8 +45,7 @@ class Script:
         drawn = Drawn(
             row=situation.row.numpy()[place],
             time=np.asarray([moments[n][0] for n in place], dtype=np.int64),
-            code=np.asarray([moments[n][1] for n in place], dtype=np.int64),
-            bin=np.zeros(len(place), dtype=np.int64),
+            level=np.asarray([moments[n][1] for n in place], dtype=np.int64),
             inside=np.zeros(len(place), dtype=np.float32),
             chance=torch.tensor([[chance] for _, _, chance in moments]),
         )
@@ -54,7 +53,7 @@ class Script:
         return situation, drawn, None
 
     def dies(self, drawn):
-        return np.unique(drawn.row[drawn.code == DIES])
+        return np.unique(drawn.row[drawn.level == DIES])
 
 
 class Rows(SimpleNamespace):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from salus.trajectory.bins import fit_bins, fit_wait_edges, protected_extremes
 from salus.trajectory.encoding import draw_values, place_values
-from salus.trajectory.vocabulary import Clock, CodeEntry, Vocabulary
+from salus.trajectory.vocabulary import Clock, CodeEntry, Field, Vocabulary
 
 
 def vocabulary_of(values: list[float], *, most: int, decimals: int) -> Vocabulary:
@@ -18,10 +18,13 @@ def vocabulary_of(values: list[float], *, most: int, decimals: int) -> Vocabular
     entry = CodeEntry(code="LOINC//2823-3", bins=bins.count, decimals=decimals)
     return Vocabulary(
         entries=(entry,),
+        fields=(Field(name="LOINC//2823-3", first=0, last=1),),
         clock=Clock(time_zero="2000-01-01T00:00:00+00:00", grain="day"),
-        lows=bins.lows[None],
-        inner=bins.inner[None],
+        lows=bins.lows,
+        inner=bins.inner,
         wait_edges=np.asarray([0, 1, 2]),
+        sure=np.full((2, 2), -1),
+        sure_seen=np.zeros((2, 2), dtype=np.int64),
         longest_moment=1,
         longest_record=2,
         latest=1,
@@ -41,7 +44,7 @@ def test_a_drawn_value_lies_between_the_quartiles_of_its_bin_and_keeps_its_decim
     """In the bin {4, 5} the place 0 is 4, the place 1 is 5, and the place 0.5 is their middle 4.5."""
     vocabulary = vocabulary_of([1, 1, 1, 1, 2, 3, 4, 5], most=4, decimals=1)
     inside = np.asarray([0.0, 0.5, 1.0], dtype=np.float32)
-    drawn = draw_values(np.zeros(3, dtype=np.int64), np.full(3, 2), inside, vocabulary)
+    drawn = draw_values(np.full(3, 2), inside, vocabulary)
     np.testing.assert_allclose(drawn, [4.0, 4.5, 5.0], atol=1e-6)
 
 
@@ -75,7 +78,7 @@ def test_a_value_drawn_from_a_bin_falls_into_that_bin(values, most, inside):
     vocabulary = vocabulary_of([float(value) for value in values], most=most, decimals=0)
     for number in range(vocabulary.entries[0].bins):
         code, place = np.zeros(1, dtype=np.int64), np.asarray([number])
-        drawn = draw_values(code, place, np.asarray([inside], dtype=np.float32), vocabulary)
-        bins, ranks = place_values(code, drawn, vocabulary)
-        assert bins[0] == number
+        drawn = draw_values(place, np.asarray([inside], dtype=np.float32), vocabulary)
+        levels, ranks = place_values(code, drawn, vocabulary)
+        assert levels[0] == number
         assert 0 <= ranks[0] <= 1

@@ -75,7 +75,7 @@ def test_records_hold_moments_in_time_order_with_facts_in_drawing_order():
     assert woman.time.tolist() == [0, 0, 10, 20, 30, 40, 50]
     assert woman.end.tolist() == [60]
     names = [entry.code for entry in lessons.vocabulary.entries]
-    statics = woman.code[: woman.fact_start[1]]
+    statics = lessons.vocabulary.level_code[woman.level[: woman.fact_start[1]]]
     assert sorted(names[code] for code in statics) == ["SALUS//AGE", "SALUS//START", "SEX//F"]
 
 

@@ -22,37 +22,53 @@ PADDING = -100
 ROWS = 1_024
 """Decisions are filled up to a multiple of this, so that the fact network sees few shapes."""
 CHART_WIDTH = 7
-"""Columns of the chart for each tracked code: see :meth:`Seen.chart`."""
+"""Columns of the chart for each tracked field: see :meth:`Seen.chart`."""
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
+
+
+class Choices(NamedTuple):
+    """Choices C of a level, sorted by field: of fields with more than one level only."""
+
+    step: Tensor  # (C,)
+    field: Tensor  # (C,)
+    target: Tensor  # (C,) level within its field
+    valued: Tensor  # (C,) bool: the level stands for a number
+    last: Tensor  # (C,) last level of the same field before this moment; vocabulary levels: none
+    seen: Tensor  # (C, 2) whether there was one, and how long ago
+    counts: tuple[tuple[int, int], ...]  # how many of which field, in order
+
+    @property
+    def number(self) -> int:
+        """How many choices there are, without the rows that only fill up."""
+        return sum(count for _, count in self.counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Tensors of one batch; ``facts`` F, ``moments`` M, ``decisions`` D = F + M, tracked codes K.
+    """Tensors of one batch; ``facts`` F, ``moments`` M, steps S = F + M, tracked fields K.
 
-    A decision is one draw of the fact network: the next code of a moment, or that the moment is complete. Decisions
-    and values are filled up with rows whose target is PADDING.
+    A step is one draw within a moment: the next fact, or that the moment is complete. At a step it is **asked** which
+    field comes next, unless that is certain; and of a field with more than one level a **choice** is made. Steps,
+    asked and choices are filled up with rows that count nowhere (target PADDING).
     """
 
-    code: Tensor
+    level: Tensor
     rank: Tensor
     fact_moment: Tensor
     moment_time: Tensor  # (M, TIME_WIDTH)
     chart: Tensor  # (M, CHART_WIDTH K), as of each moment's end
     previous: Tensor  # (M,) moment whose state predicts this one; M means the learned start state
     static: Tensor  # (M,) bool
+    barred: Tensor  # (M, size) bool: fields not to be drawn here
+    certain: Tensor  # (M,) nats of what was certain and therefore not asked
     first_row: Tensor  # (M,) row of the running sum before each moment's first fact
-    decision_row: Tensor  # (D,) row of the running sum over facts
-    decision_moment: Tensor  # (D,)
-    decision_prior: Tensor  # (D,) code drawn just before in this moment; vocabulary size: none
-    decision_target: Tensor  # (D,) code, or vocabulary size: complete
-    barred: Tensor  # (M, size) bool: codes not to be drawn here
-    valued: Tensor  # (V,) decisions that draw a value
-    value_target: Tensor  # (V,)
-    value_last: Tensor  # (V, 3): seen, time since, last rank of the same code before this moment
-    value_before: (
-        Tensor  # (V,) rank of the fact drawn just before in the same moment, 0.5 where there is none
-    )
+    step_row: Tensor  # (S,) row of the running sum over facts
+    step_moment: Tensor  # (S,)
+    step_prior: Tensor  # (S,) field drawn just before in this moment; vocabulary size: none
+    step_before: Tensor  # (S,) level drawn just before in this moment; vocabulary levels: none
+    asked: Tensor  # (A,) steps
+    asked_target: Tensor  # (A,) field, or vocabulary size: complete
+    choices: Choices
     wait_from: Tensor  # (W,) moments after which something is awaited
     wait_bin: Tensor  # (W,)
     wait_inside: Tensor  # (W,) share of the bin lying beyond the wait
@@ -63,7 +79,7 @@ class Batch:
     @property
     def facts(self) -> int:
         """Number of facts."""
-        return len(self.code)
+        return len(self.level)
 
 
 def time_features(
@@ -89,7 +105,7 @@ def time_features(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known of each tracked code: (rows, K) times seen, grains since, last rank, sum, lowest and highest."""
+    """What is known of each tracked field: (rows, K) times seen, grains since, last rank, sum, lowest and highest."""
 
     count: Tensor
     since: Tensor
@@ -108,52 +124,67 @@ class Seen:
         return torch.cat([ever, *(part.float() * ever for part in held), often], dim=1)
 
 
-class _Decisions(NamedTuple):
-    """Every draw of the fact network, flat: see :class:`Batch`."""
+class Steps(NamedTuple):
+    """Every draw within moments, flat: see :class:`Batch`. ``target``: field drawn, or vocabulary size: complete."""
 
     row: IntArray
     moment: IntArray
     prior: IntArray
+    before: IntArray
     target: IntArray
-    valued: IntArray
+
+
+class _Asked(NamedTuple):
+    """Steps at which it is asked what comes next; nats of the certain ones, summed for each moment."""
+
+    steps: IntArray
+    certain: FloatArray
+
+
+class _Charts(NamedTuple):
+    """What is seen after each moment; last level of each fact's field and (seen, since); fields not to be drawn."""
+
+    seen: Seen
+    last: IntArray
+    known: FloatArray
+    barred: np.ndarray
 
 
 def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     """Build the tensors of some patients (all patients of ``records``, in their order)."""
     moments, first = len(records.time), records.moment_start[:-1]
     patient = np.repeat(np.arange(records.patients), np.diff(records.moment_start))
-    static = np.zeros(moments, dtype=bool)
-    static[first] = True
+    static = static_moments(records)
     previous = np.arange(moments) - 1
     previous[first] = moments
     fact_moment = np.repeat(np.arange(moments), np.diff(records.fact_start))
     wait = np.r_[0, np.diff(records.time)]
     wait[static] = 0
-    seen, before, barred = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
-    decisions = _decisions(records, vocabulary)
-    facts_valued = decisions.row[decisions.valued]
+    charts = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
+    steps = steps_of(records, vocabulary)
+    asked = _asked(steps, static, vocabulary)
     waits = _waits(records, vocabulary, patient=patient, static=static)
     order, gru_sizes = _packing(records.moment_start)
     t = torch.from_numpy
     time = time_features(t(records.time), t(wait), t(records.age[patient]), t(static), vocabulary=vocabulary)
     return Batch(
-        code=t(records.code),
+        level=t(records.level),
         rank=t(records.rank),
         fact_moment=t(fact_moment),
         moment_time=time,
-        chart=seen.chart(),
+        chart=charts.seen.chart(),
         previous=t(previous),
         static=t(static),
+        barred=t(charts.barred),
+        certain=t(asked.certain),
         first_row=t(records.fact_start[:-1]),
-        decision_row=t(padded(decisions.row, 0)),
-        decision_moment=t(padded(decisions.moment, 0)),
-        decision_prior=t(padded(decisions.prior, vocabulary.size)),
-        decision_target=t(padded(decisions.target, PADDING)),
-        barred=t(barred),
-        valued=t(padded(decisions.valued, 0)),
-        value_target=t(padded(records.bin[facts_valued], PADDING)),
-        value_last=t(padded(before[facts_valued], 0)),
-        value_before=t(padded(_ranks_before(records, facts_valued), 0)),
+        step_row=t(padded(steps.row, 0)),
+        step_moment=t(padded(steps.moment, 0)),
+        step_prior=t(padded(steps.prior, vocabulary.size)),
+        step_before=t(padded(steps.before, vocabulary.levels)),
+        asked=t(padded(asked.steps, 0)),
+        asked_target=t(padded(steps.target[asked.steps], PADDING)),
+        choices=_choices(records, vocabulary, steps=steps, charts=charts),
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
@@ -163,47 +194,77 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     )
 
 
+def static_moments(records: Records) -> np.ndarray:
+    """Which moments hold the static facts: each patient's first."""
+    static = np.zeros(len(records.time), dtype=bool)
+    static[records.moment_start[:-1]] = True
+    return static
+
+
 def padded(values: np.ndarray, filling: int) -> np.ndarray:
     """Fill up the rows to the next multiple of ROWS."""
     room = [(0, -len(values) % ROWS)] + [(0, 0)] * (values.ndim - 1)
     return np.pad(values, room, constant_values=filling)
 
 
-def _ranks_before(records: Records, facts: IntArray) -> FloatArray:
-    """Rank of the fact just before each of ``facts`` in its moment; 0.5 where it is the moment's first."""
-    first = np.zeros(records.facts + 1, dtype=bool)
-    first[records.fact_start] = True
-    ranks: FloatArray = np.where(first[facts], 0.5, records.rank[np.maximum(facts - 1, 0)]).astype(np.float32)
-    return ranks
-
-
-def _decisions(records: Records, vocabulary: Vocabulary) -> _Decisions:
-    """One decision a fact, and one that each moment is complete."""
+def steps_of(records: Records, vocabulary: Vocabulary) -> Steps:
+    """One step a fact, and one that each moment is complete."""
     counts, moments = np.diff(records.fact_start), len(records.time)
     moment = np.repeat(np.arange(moments), counts + 1)
     place = np.arange(len(moment)) - np.repeat(records.fact_start[:-1] + np.arange(moments), counts + 1)
     row = np.repeat(records.fact_start[:-1], counts + 1) + place
-    padded = np.r_[records.code, vocabulary.size]
-    target = np.where(place < counts[moment], padded[np.minimum(row, records.facts)], vocabulary.size)
-    prior = np.where(place > 0, padded[np.maximum(row - 1, 0)], vocabulary.size)
-    bins = np.asarray([entry.bins for entry in vocabulary.entries] + [0])
-    return _Decisions(row, moment, prior, target, np.flatnonzero(bins[target] > 0))
+    level = np.r_[records.level, vocabulary.levels]
+    fields = np.r_[vocabulary.level_field, vocabulary.size]
+    target = np.where(place < counts[moment], level[np.minimum(row, records.facts)], vocabulary.levels)
+    before = np.where(place > 0, level[np.maximum(row - 1, 0)], vocabulary.levels)
+    return Steps(row, moment, fields[before], before, fields[target])
 
 
-def _charts(
-    records: Records, vocabulary: Vocabulary, *, patient: IntArray, fact_moment: IntArray
-) -> tuple[Seen, FloatArray, np.ndarray]:
-    """What is seen after each moment; for each fact what was last seen of its code; codes not to be drawn again."""
-    statics = sum(entry.static for entry in vocabulary.entries)
+def _asked(steps: Steps, static: np.ndarray, vocabulary: Vocabulary) -> _Asked:
+    """Leave out what is certain; what was certain and happened otherwise costs what one more such case would."""
+    kind = static[steps.moment].astype(np.int64)
+    sure, seen = vocabulary.sure[kind, steps.prior], vocabulary.sure_seen[kind, steps.prior]
+    is_sure = sure >= 0
+    otherwise = np.log(seen + 1.0) + np.log(vocabulary.size + 1.0)
+    nats = np.where(is_sure, np.where(sure == steps.target, np.log1p(1.0 / (seen + 1.0)), otherwise), 0.0)
+    certain = np.bincount(steps.moment, nats, minlength=len(static)).astype(np.float32)
+    return _Asked(np.flatnonzero(~is_sure), certain)
+
+
+def _choices(records: Records, vocabulary: Vocabulary, *, steps: Steps, charts: _Charts) -> Choices:
+    """The choices of levels, sorted by field."""
+    sizes = np.diff(vocabulary.field_start)
+    step = np.flatnonzero(steps.target < vocabulary.size)
+    step = step[sizes[steps.target[step]] > 1]
+    step = step[np.argsort(steps.target[step], kind="stable")]
+    field, fact = steps.target[step], steps.row[step]
+    level = records.level[fact]
+    target = np.where(vocabulary.unsaid[level], PADDING, level - vocabulary.field_start[field])
+    present, counts = np.unique(field, return_counts=True)
+    t = torch.from_numpy
+    return Choices(
+        step=t(padded(step, 0)),
+        field=t(padded(field, 0)),
+        target=t(padded(target, PADDING)),
+        valued=t(padded(vocabulary.has_value[level], 0)),
+        last=t(padded(charts.last[fact], vocabulary.levels)),
+        seen=t(padded(charts.known[fact], 0)),
+        counts=tuple(zip(present.tolist(), counts.tolist(), strict=True)),
+    )
+
+
+def _charts(records: Records, vocabulary: Vocabulary, *, patient: IntArray, fact_moment: IntArray) -> _Charts:
+    """What is seen after each moment, and what each fact's field said before its moment."""
     tracked, moments = vocabulary.tracked, len(records.time)
-    column = records.code - statics
+    column = vocabulary.level_field[records.level] - vocabulary.statics
     kept = (column >= 0) & (column < tracked)
-    at, code = fact_moment[kept], column[kept]
+    at, field = fact_moment[kept], column[kept]
     last = np.full((moments, tracked), -1, dtype=np.int64)
-    last[at, code] = at
+    last[at, field] = at
     ranks, counts = np.zeros((2, moments, tracked), dtype=np.float32)
-    ranks[at, code] = records.rank[kept]
-    counts[at, code] = 1
+    levels = np.full((moments, tracked), vocabulary.levels, dtype=np.int64)
+    ranks[at, field], levels[at, field] = records.rank[kept], records.level[kept]
+    counts[at, field] = 1
     np.maximum.accumulate(last, axis=0, out=last)
     first = records.moment_start[patient]
     ever = last >= first[:, None]
@@ -216,14 +277,15 @@ def _charts(
         lowest=torch.from_numpy(-_highest(np.where(counts > 0, -ranks, -2), patient)),
         highest=torch.from_numpy(_highest(np.where(counts > 0, ranks, -2), patient)),
     )
-    before = np.zeros((records.facts, 3), dtype=np.float32)
+    before = np.full(records.facts, vocabulary.levels, dtype=np.int64)
+    known = np.zeros((records.facts, 2), dtype=np.float32)
     rows = np.flatnonzero(kept & (fact_moment > records.moment_start[patient[fact_moment]]))
-    at, code = fact_moment[rows] - 1, column[rows]
-    gap = np.where(ever[at, code], records.time[fact_moment[rows]] - records.time[held[at, code]], 0)
-    before[rows] = np.stack(
-        [ever[at, code], np.log1p(gap) / 8, np.where(ever[at, code], ranks[held[at, code], code], 0)], axis=1
-    )
-    return seen, before, _barred(records, vocabulary, ever=ever)
+    at, field = fact_moment[rows] - 1, column[rows]
+    there = ever[at, field]
+    gap = np.where(there, records.time[fact_moment[rows]] - records.time[held[at, field]], 0)
+    before[rows] = np.where(there, levels[held[at, field], field], vocabulary.levels)
+    known[rows] = np.stack([there, np.log1p(gap) / 8], axis=1)
+    return _Charts(seen, before, known, _barred(records, vocabulary, ever=ever))
 
 
 def _running(values: FloatArray, first: IntArray) -> FloatArray:
@@ -240,24 +302,16 @@ def _highest(values: FloatArray, patient: IntArray) -> FloatArray:
     return highest
 
 
-def spans_of(vocabulary: Vocabulary) -> tuple[IntArray, IntArray]:
-    """Grains between which each code was seen in training."""
-    entries = vocabulary.entries
-    return np.asarray([entry.earliest for entry in entries]), np.asarray([entry.latest for entry in entries])
-
-
 def _barred(records: Records, vocabulary: Vocabulary, *, ever: np.ndarray) -> np.ndarray:
-    """Codes not to be drawn at each moment: had once already, or never seen so early or so late."""
-    statics, tracked = sum(entry.static for entry in vocabulary.entries), vocabulary.tracked
-    once = np.asarray([entry.once for entry in vocabulary.entries])[statics : statics + tracked]
+    """Fields not to be drawn at each moment: had once already, or never seen so early or so late."""
+    statics, tracked = vocabulary.statics, vocabulary.tracked
+    once = np.asarray([one.once for one in vocabulary.fields], dtype=bool)[statics : statics + tracked]
     barred = np.zeros((len(records.time), vocabulary.size), dtype=bool)
     barred[1:, statics : statics + tracked] = ever[:-1] & once
     barred[records.moment_start[:-1]] = False
-    earliest, latest = spans_of(vocabulary)
-    dated = np.ones(len(records.time), dtype=bool)
-    dated[records.moment_start[:-1]] = False
+    earliest, latest = vocabulary.spans()
     time = records.time[:, None]
-    barred |= dated[:, None] & ((time < earliest) | (time > latest))
+    barred |= ~static_moments(records)[:, None] & ((time < earliest) | (time > latest))
     return barred
 
 

@@ -30,6 +30,11 @@ class ValueBins:
         """Number of bins."""
         return len(self.lows)
 
+    def with_one_more(self) -> ValueBins:
+        """Add a last bin that no value reaches: no value was recorded."""
+        inner = np.full((1, INNER), np.nan, dtype=np.float32)
+        return ValueBins(np.r_[self.lows, np.float32(np.nan)], np.concatenate([self.inner, inner]))
+
 
 def fit_bins(values: FloatArray, low: float, high: float, *, most: int) -> ValueBins:
     """Cut ``values`` into at most ``most`` bins of equal weight, drawing only between ``low`` and ``high``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 from salus.trajectory.bins import INNER, FloatArray, IntArray
-from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Reach, Vocabulary
+from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
+from salus.trajectory.vocabulary_learning import Reach, back_off
 
 FACT_COLUMNS = ("subject_id", "moment", "static", "code", "numeric_value", "text")
 BEFORE_TIME = -(2**60)
@@ -21,7 +23,8 @@ BEFORE_TIME = -(2**60)
 class Records:
     """Patients as flat arrays; each patient's moment 0 holds the static facts.
 
-    ``code``, ``bin``, ``rank`` (value's place in its code's distribution, 0 to 1): one a fact.
+    ``level`` (what is said, see :class:`Vocabulary`), ``rank`` (its place in its field's distribution, 0 to 1): one a
+    fact.
     ``fact_start`` (moments+1,): first fact of each moment. ``time`` (moments,): grains from time zero; the static
     moment carries its patient's first time. ``moment_start`` (patients+1,). ``end`` (patients,): grains at which
     follow-up stops; ``died`` (patients,): the last moment holds death, so nothing follows by nature.
@@ -29,8 +32,7 @@ class Records:
     """
 
     subject: IntArray
-    code: IntArray
-    bin: IntArray
+    level: IntArray
     rank: FloatArray
     fact_start: IntArray
     time: IntArray
@@ -47,7 +49,7 @@ class Records:
     @property
     def facts(self) -> int:
         """Number of facts, static ones included."""
-        return len(self.code)
+        return len(self.level)
 
     def of(self, patients: IntArray) -> Records:
         """Take the records of some patients, in the order given."""
@@ -57,8 +59,7 @@ class Records:
         fact_counts = self.fact_start[moments + 1] - self.fact_start[moments]
         return Records(
             subject=self.subject[patients],
-            code=self.code[facts],
-            bin=self.bin[facts],
+            level=self.level[facts],
             rank=self.rank[facts],
             fact_start=np.r_[0, np.cumsum(fact_counts)],
             time=self.time[moments],
@@ -187,18 +188,22 @@ def waits_of(spans: Spans) -> IntArray:
     return waits
 
 
-def encode(spans: Spans, vocabulary: Vocabulary) -> Records:
-    """Turn facts into arrays in drawing order; codes the vocabulary withholds are left out."""
+def encode(spans: Spans, vocabulary: Vocabulary, parents: Mapping[str, str]) -> Records:
+    """Turn facts into arrays in drawing order.
+
+    A code the vocabulary does not know counts as the nearest of its ``parents`` that it does; else it is left out.
+    """
     index = vocabulary.index()
     moments = spans.moments.with_row_index("row")
     facts = (
-        spans.facts.filter(pl.col("code").is_in(list(index)))
+        back_off(spans.facts, set(index), parents)
+        .filter(pl.col("code").is_in(list(index)))
         .with_columns(position=pl.col("code").replace_strict(index, return_dtype=pl.Int64))
         .join(moments, on=["subject_id", "moment"], how="inner")
         .sort("row", "position", "numeric_value")
     )
     codes = facts["position"].to_numpy().astype(np.int64)
-    bins, ranks = place_values(codes, facts["numeric_value"].to_numpy().astype(np.float32), vocabulary)
+    levels, ranks = place_values(codes, facts["numeric_value"].to_numpy().astype(np.float32), vocabulary)
     counts = np.bincount(facts["row"].to_numpy(), minlength=moments.height)
     sizes = moments.group_by("subject_id", maintain_order=True).len()["len"].to_numpy()
     starts = np.r_[0, np.cumsum(sizes)].astype(np.int64)
@@ -206,8 +211,7 @@ def encode(spans: Spans, vocabulary: Vocabulary) -> Records:
     time[starts[:-1]] = spans.patients["start"].to_numpy()
     return Records(
         subject=spans.patients["subject_id"].to_numpy().astype(np.int64),
-        code=codes,
-        bin=bins,
+        level=levels,
         rank=ranks,
         fact_start=np.r_[0, np.cumsum(counts)].astype(np.int64),
         time=time,
@@ -219,40 +223,40 @@ def encode(spans: Spans, vocabulary: Vocabulary) -> Records:
 
 
 def place_values(codes: IntArray, values: FloatArray, vocabulary: Vocabulary) -> tuple[IntArray, FloatArray]:
-    """Bin and rank of each value; rank is (bin + place inside the bin) / bins, and 0.5 where there is no value."""
-    bins = np.zeros(len(codes), dtype=np.int64)
-    ranks = np.full(len(codes), 0.5, dtype=np.float32)
+    """Level and rank of each fact; rank is the level's place plus the place inside its bin, as a share of the field."""
+    levels = vocabulary.level_start[codes]
+    inside = np.full(len(codes), 0.5, dtype=np.float32)
     order = np.argsort(codes, kind="stable")
-    edges = np.searchsorted(codes[order], np.arange(vocabulary.size + 1))
-    for position, entry in enumerate(vocabulary.entries):
+    edges = np.searchsorted(codes[order], np.arange(len(vocabulary.entries) + 1))
+    for position in np.flatnonzero(np.diff(edges)):
+        entry = vocabulary.entries[position]
         if not entry.bins:
             continue
         rows = order[edges[position] : edges[position + 1]]
-        real = entry.bins - int(entry.absent)
+        start, real = vocabulary.level_start[position], entry.bins - int(entry.absent)
         column = values[rows]
-        placed = np.clip(
-            np.searchsorted(vocabulary.lows[position, :real], column, side="right") - 1, 0, real - 1
-        )
-        inner = vocabulary.inner[position, placed]
+        lows = vocabulary.lows[start : start + real]
+        placed = np.clip(np.searchsorted(lows, column, side="right") - 1, 0, real - 1)
+        inner = vocabulary.inner[start + placed]
         width = np.maximum(inner[:, INNER - 1] - inner[:, 0], 1e-9)
-        inside = np.where(inner[:, INNER - 1] > inner[:, 0], (column - inner[:, 0]) / width, 0.5)
+        place = np.where(inner[:, INNER - 1] > inner[:, 0], (column - inner[:, 0]) / width, 0.5)
         missing = np.isnan(column)
-        bins[rows] = np.where(missing, real, placed)
-        ranks[rows] = np.where(missing, 0.5, (placed + np.clip(inside, 0, 1)) / real)
-    return bins, ranks
+        levels[rows] = start + np.where(missing, real if entry.absent else real // 2, placed)
+        inside[rows] = np.where(missing, 0.5, np.clip(place, 0, 1))
+    low, width = vocabulary.level_ranks[levels].T
+    ranks: FloatArray = (low + width * inside).astype(np.float32)
+    return levels, ranks
 
 
-def draw_values(codes: IntArray, bins: IntArray, inside: FloatArray, vocabulary: Vocabulary) -> FloatArray:
+def draw_values(levels: IntArray, inside: FloatArray, vocabulary: Vocabulary) -> FloatArray:
     """Invert the in-bin distribution at ``inside`` (0 to 1), rounded to the code's decimals; NaN: no value."""
     points = inside * (INNER - 1)
     left = np.minimum(points.astype(np.int64), INNER - 2)
-    real = np.minimum(bins, vocabulary.inner.shape[1] - 1)
-    inner = vocabulary.inner[codes, real]
-    rows = np.arange(len(codes))
+    rows = np.arange(len(levels))
+    inner = vocabulary.inner[levels]
     low, high = inner[rows, left], inner[rows, left + 1]
     drawn = low + (high - low) * (points - left)
-    decimals = np.asarray([entry.decimals for entry in vocabulary.entries])[codes]
+    decimals = np.asarray([entry.decimals for entry in vocabulary.entries])[vocabulary.level_code[levels]]
     scale = 10.0**decimals
-    rounded = np.round(drawn.astype(np.float64) * scale) / scale
-    counts = np.asarray([entry.bins - int(entry.absent) for entry in vocabulary.entries])[codes]
-    return np.where(bins >= counts, np.nan, rounded).astype(np.float32)
+    values: FloatArray = (np.round(drawn.astype(np.float64) * scale) / scale).astype(np.float32)
+    return values

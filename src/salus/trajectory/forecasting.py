@@ -19,7 +19,8 @@ import torch
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import Drawn, Sampler, Situation
+from salus.trajectory.sampling import Sampler
+from salus.trajectory.situation import Drawn, Situation, Watch
 from salus.trajectory.vocabulary import FOREVER, Vocabulary
 
 
@@ -61,7 +62,7 @@ class Histories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
-    """When to stop: grains of the index (rows,); ``horizons`` after it and codes that settle it, for each question."""
+    """When to stop: grains of the index (rows,); ``horizons`` after it and levels that settle it, for each question."""
 
     index: IntArray
     horizons: IntArray
@@ -94,8 +95,8 @@ def start_futures(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Start:
     """Read each history and set ``asked.samples`` futures at its end; to be called in inference mode."""
-    outcome, ending = settling_codes(vocabulary, asked.questions)
-    watch = torch.from_numpy(np.vstack([outcome.T, np.zeros(len(asked.questions))])).float()
+    outcome, ending = settling_levels(vocabulary, asked.questions)
+    watch = Watch(torch.from_numpy(outcome.T).float(), vocabulary)
     sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
     patients = torch.arange(histories.records.patients)
     many = sampler.from_history(histories.records).of(patients.repeat_interleave(asked.samples))
@@ -126,8 +127,8 @@ def walk(start: Start, *, to_the_end: bool) -> Iterator[Moment]:
             raise ValueError("the sampler of a forecast must watch its outcomes")
         counted = unsettled[live] & (time[:, None] <= limit[live])
         yield Moment(row=live, time=time, chance=drawn.chance.numpy() * counted, drawn=drawn)
-        for number, codes in enumerate(settling.settles):
-            unsettled[drawn.row[codes[drawn.code]], number] = False
+        for number, levels in enumerate(settling.settles):
+            unsettled[drawn.row[levels[drawn.level]], number] = False
         unsettled[live] &= time[:, None] < limit[live]
         going = (time < final[live]) & ~np.isin(live, sampler.dies(drawn))
         if settled_ends:
@@ -155,9 +156,9 @@ def horizons_of(questions: tuple[Question, ...]) -> IntArray:
     return np.asarray([FOREVER if question.within is None else question.within for question in questions])
 
 
-def settling_codes(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which codes are an outcome, and which end the question: shape (questions, codes), bool."""
-    names = [entry.code for entry in vocabulary.entries]
+def settling_levels(vocabulary: Vocabulary, questions: tuple[Question, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which levels are an outcome, and which end the question: shape (questions, levels), bool."""
+    names = [vocabulary.entries[code].code for code in vocabulary.level_code]
     outcome = np.asarray([[name in question.codes for name in names] for question in questions])
     ending = np.asarray([[name in question.until for name in names] for question in questions])
     return outcome, ending

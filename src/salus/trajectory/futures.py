@@ -17,7 +17,7 @@ from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import draw_values
 from salus.trajectory.forecasting import Asked, Histories, Start, monte_carlo, start_futures, walk
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import Drawn
+from salus.trajectory.situation import Drawn
 from salus.trajectory.vocabulary import FOREVER, Vocabulary
 
 LEAST_FUTURES = 10
@@ -83,27 +83,25 @@ def _before(drawn: Drawn, final: IntArray) -> Drawn:
     return Drawn(
         row=drawn.row[keep],
         time=drawn.time[keep],
-        code=drawn.code[keep],
-        bin=drawn.bin[keep],
+        level=drawn.level[keep],
         inside=drawn.inside[keep],
     )
 
 
 def _facts(drawn: list[Drawn], index: IntArray, *, vocabulary: Vocabulary, samples: int) -> pl.DataFrame:
     """What was drawn, as rows sorted by patient, future and time."""
-    row, time, code = (
-        np.concatenate([getattr(moment, name) for moment in drawn]) for name in ("row", "time", "code")
+    row, time, level = (
+        np.concatenate([getattr(moment, name) for moment in drawn]) for name in ("row", "time", "level")
     )
-    values = np.concatenate([draw_values(m.code, m.bin, m.inside, vocabulary) for m in drawn])
+    values = np.concatenate([draw_values(m.level, m.inside, vocabulary) for m in drawn])
     names = np.asarray([entry.code for entry in vocabulary.entries], dtype=object)
-    valued = np.asarray([entry.bins > 0 for entry in vocabulary.entries])
     return pl.DataFrame(
         {
             "patient": row // samples,
             "future": row % samples,
             "after": time - index[row],
-            "code": pl.Series(names[code], dtype=pl.String),
-            "value": pl.Series(np.where(valued[code], values, np.nan), dtype=pl.Float32).fill_nan(None),
+            "code": pl.Series(names[vocabulary.level_code[level]], dtype=pl.String),
+            "value": pl.Series(values, dtype=pl.Float32).fill_nan(None),
         }
     ).sort("patient", "future", "after", maintain_order=True)
 

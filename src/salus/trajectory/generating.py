@@ -13,7 +13,8 @@ import torch
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.encoding import draw_values
 from salus.trajectory.network import Network
-from salus.trajectory.sampling import Drawn, Sampler
+from salus.trajectory.sampling import Sampler
+from salus.trajectory.situation import Drawn
 from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
 
 ROW_SCHEMA = pl.Schema(
@@ -64,19 +65,19 @@ def draw_population(network: Network, vocabulary: Vocabulary, *, patients: int, 
 def timeline_rows(population: Population, vocabulary: Vocabulary, *, first_subject: int) -> pl.DataFrame:
     """Write drawn patients as timeline rows: subject_id, time, code, numeric_value, unit, known_time, source."""
     facts = [moment for moment in population.drawn if len(moment.row)]
-    row, time, code = (
-        np.concatenate([getattr(moment, name) for moment in facts]) for name in ("row", "time", "code")
+    row, time, level = (
+        np.concatenate([getattr(moment, name) for moment in facts]) for name in ("row", "time", "level")
     )
-    value = np.concatenate(
-        [draw_values(moment.code, moment.bin, moment.inside, vocabulary) for moment in facts]
-    )
+    value = np.concatenate([draw_values(moment.level, moment.inside, vocabulary) for moment in facts])
     frame = (
-        pl.DataFrame({"subject_id": row, "at": time, "position": code, "numeric_value": value})
+        pl.DataFrame(
+            {"subject_id": row, "at": time, "position": vocabulary.level_code[level], "numeric_value": value}
+        )
         .join(_words(vocabulary), on="position", how="left", maintain_order="left")
         .filter(~pl.col("code").is_in([START, BIRTH]))
         .with_columns(
             at=pl.when(~pl.col("static")).then("at"),
-            numeric_value=pl.when(pl.col("valued")).then(pl.col("numeric_value").fill_nan(None)),
+            numeric_value=pl.col("numeric_value").fill_nan(None),
         )
         .select(ROW_SCHEMA.keys())
         .cast(ROW_SCHEMA)
@@ -94,7 +95,6 @@ def _words(vocabulary: Vocabulary) -> pl.DataFrame:
             "position": np.arange(len(entries)),
             "code": [entry.code for entry in entries],
             "static": [entry.static for entry in entries],
-            "valued": [entry.bins > 0 for entry in entries],
             "unit": pl.Series([entry.unit for entry in entries], dtype=pl.String),
         }
     )

@@ -70,13 +70,20 @@ def patient_likelihood(
             losses = network.losses(batch)
             moments = records.moment_start[group + 1] - records.moment_start[group]
             patient = torch.from_numpy(np.repeat(group, moments))
-            owners = {
-                "code": patient[batch.decision_moment],
-                "value": patient[batch.decision_moment[batch.valued]],
-                "wait": patient[batch.wait_from],
+            of_choice = patient[batch.step_moment[batch.choices.step[: batch.choices.number]]]
+            values = batch.choices.valued[: batch.choices.number]
+            told = {
+                "code": [
+                    (patient[batch.step_moment[batch.asked]], losses.field),
+                    (of_choice[~values], losses.level[~values]),
+                    (patient, batch.certain),
+                ],
+                "value": [(of_choice[values], losses.level[values])],
+                "wait": [(patient[batch.wait_from], losses.wait)],
             }
-            for name, owner in owners.items():
-                told = torch.bincount(owner, getattr(losses, name), minlength=records.patients)
-                nats[name] += told.numpy().astype(np.float32)
+            for name, parts in told.items():
+                for owner, loss in parts:
+                    summed = torch.bincount(owner, loss.double(), minlength=records.patients)
+                    nats[name] += summed.numpy().astype(np.float32)
     facts = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
     return PatientLikelihood(**nats, facts=facts)

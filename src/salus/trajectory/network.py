@@ -1,13 +1,15 @@
 """The two-level network: a recurrence over moments, and a small autoregressive network over the facts of a moment.
 
 Level one is a gated recurrence whose state does not grow with history (Cho et al. 2014, arXiv:1406.1078). Level two
-draws the facts of one moment in a fixed order, each given the state, the sum of the facts already drawn (a neural
-autoregressive estimator over a set, Larochelle & Murray 2011) and what the chart last said of the same code.
+draws the facts of one moment in a fixed order, each given the state and the sum of the facts already drawn (a neural
+autoregressive estimator over a set, Larochelle & Murray 2011): first which field comes, where that is not certain, then
+which of its levels, given what the field said last. No level of another field is ever scored.
 Waits are competing discretised hazards: the next moment, and the end of follow-up, which is censoring and not a fact.
 """
 
 from __future__ import annotations
 
+import itertools
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,25 +17,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
 
 from salus.trajectory.batches import CHART_WIDTH, PADDING, TIME_WIDTH, Batch
+from salus.trajectory.levels import Levels
+from salus.trajectory.recurrence import Recurrence
 from salus.trajectory.vocabulary import Vocabulary
 
-WAVES = 6
-BASIS = 2 + 2 * WAVES
 NEVER = -1e9
+MASKS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Width of the state and of the fact network; share of units dropped in training, more in the heads of waits.
+    """Width of the state and of the fact network, its depth; share of units dropped in training, more for waits.
 
     How long until the next visit is what a network learns by heart first: without ``wait_dropout`` half of what tells
     training patients from others lies in the waits.
     """
 
     width: int = 160
+    depth: int = 2
     dropout: float = 0.1
     wait_dropout: float = 0.6
 
@@ -49,22 +52,48 @@ def precision() -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def rank_basis(rank: Tensor) -> Tensor:
-    """A value's rank in (0, 1) as smooth functions: shape (..., BASIS)."""
-    angle = torch.pi * rank[..., None] * torch.arange(1, WAVES + 1, dtype=torch.float32)
-    return torch.cat(
-        [rank[..., None] - 0.5, torch.ones_like(rank)[..., None], torch.sin(angle), torch.cos(angle)], dim=-1
-    )
-
-
 class Losses(NamedTuple):
     """Negative log-likelihoods in nats; ``impossible``: draws that no training patient could have made."""
 
-    code: Tensor  # (D,) one a decision
-    value: Tensor  # (V,) one a drawn value
+    field: Tensor  # (A,) one for each time it was asked which field comes next
+    level: Tensor  # (choices,) one a choice of a level, in the batch's order
     wait: Tensor  # (W,) one an awaited end
     seldom: Tensor  # one a question whether something that seldom happens comes now
-    impossible: Tensor  # (D,) bool
+    impossible: Tensor  # (A,) bool
+
+
+class Dropout(nn.Module):
+    """Sets a share of units to nought in training, by a few masks that the rows take at random.
+
+    A mask of its own for each row costs more than the matrix product before it, and teaches no more.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (N, width) -> (N, width)."""
+        if not self.training or not self.share:
+            return x
+        masks = torch.empty(MASKS, x.shape[1]).bernoulli_(1 - self.share).div_(1 - self.share).to(x.dtype)
+        return x * masks.index_select(0, torch.randint(MASKS, (len(x),)))
+
+
+class Mixing(nn.Module):
+    """What a layer of the fact network adds to its input: two linear maps around a smooth step."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(size.width)
+        self.inner = nn.Linear(size.width, 2 * size.width)
+        self.outer = nn.Linear(2 * size.width, size.width)
+        self.drop = Dropout(size.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (N, width) -> (N, width)."""
+        added: Tensor = x + self.outer(self.drop(F.gelu(self.inner(self.norm(x)))))
+        return added
 
 
 class Network(nn.Module):
@@ -73,55 +102,50 @@ class Network(nn.Module):
     rule_seldom: Tensor
     rule_open: Tensor
     rule_order: Tensor
-    rule_bins: Tensor
+    rule_unsaid: Tensor
 
     def __init__(self, vocabulary: Vocabulary, size: Size) -> None:
         super().__init__()
-        width, codes = size.width, vocabulary.size
+        width, fields = size.width, vocabulary.size
         waits = len(vocabulary.wait_edges) - 1
         self.size = size
-        self.drop = nn.Dropout(size.dropout)
-        self.code = nn.Embedding(codes, width)
-        self.gate = nn.Embedding(codes, width)
-        self.value = nn.Linear(BASIS, width)
+        self.ranges = list(itertools.pairwise(vocabulary.field_start.tolist()))
+        self.drop = Dropout(size.dropout)
+        self.said = Levels(vocabulary, width, spread=0.3)
+        self.told = Levels(vocabulary, width, spread=0.02)
+        self.bias = nn.Parameter(torch.zeros(vocabulary.levels))
         self.moment = nn.Linear(width + TIME_WIDTH + CHART_WIDTH * vocabulary.tracked, width)
         self.moment_norm = nn.LayerNorm(width)
-        self.recurrence = nn.GRU(width, width)
+        self.recurrence = Recurrence(width)
         self.start = nn.Parameter(torch.zeros(2 * width))
         self.next_wait = _wait_head(size, waits)
         self.end_wait = _wait_head(size, waits)
         self.context = nn.Linear(2 * width + TIME_WIDTH, width)
         self.drawn = nn.Linear(width, width, bias=False)
-        self.prior = nn.Embedding(codes + 1, width)
-        self.mix_in = nn.Linear(width, 2 * width)
-        self.mix_out = nn.Linear(2 * width, width)
+        self.before = nn.Linear(width, width, bias=False)
+        self.prior = nn.Embedding(fields + 1, width)
+        self.mix = Mixing(size)
         self.mix_norm = nn.LayerNorm(width)
-        self.out_norm = nn.LayerNorm(width)
-        self.next_code = nn.Linear(width, codes + 1)
-        self.value_in = nn.Linear(width + 2 * BASIS + 2, width)
-        self.value_code = nn.Embedding(codes, width)
-        self.value_mid = nn.Linear(width, width)
-        self.value_out = nn.Linear(width, vocabulary.lows.shape[1])
-        self.value_bias = nn.Embedding(codes, vocabulary.lows.shape[1])
+        self.next_field = nn.Linear(width, fields + 1)
+        self.field = nn.Embedding(fields, width)
+        self.last = nn.Linear(width, width, bias=False)
+        self.since = nn.Linear(2, width, bias=False)
+        self.layers = nn.ModuleList(Mixing(size) for _ in range(size.depth))
+        self.level_norm = nn.LayerNorm(width)
         self._register_rules(vocabulary)
-        nn.init.zeros_(self.value_bias.weight)
 
     def _register_rules(self, vocabulary: Vocabulary) -> None:
-        """What can never be drawn, as tables of 0 and NEVER, and which codes seldom happen."""
-        codes = vocabulary.size
+        """What can never be drawn, as tables of 0 and NEVER, and which fields seldom happen."""
+        fields = vocabulary.size
         self.anchored = vocabulary.clock.anchor is not None
-        bins = torch.tensor([entry.bins for entry in vocabulary.entries])
-        seldom = torch.tensor([entry.seldom or entry.death for entry in vocabulary.entries] + [False])
+        seldom = torch.tensor([one.seldom or one.death for one in vocabulary.fields] + [False])
         self.register_buffer("rule_seldom", seldom, persistent=False)
-        self.register_buffer("rule_open", torch.cat([seldom[:codes], torch.tensor([True])]), persistent=False)
+        self.register_buffer(
+            "rule_open", torch.cat([seldom[:fields], torch.tensor([True])]), persistent=False
+        )
+        unsaid = torch.from_numpy(vocabulary.unsaid)
+        self.register_buffer("rule_unsaid", torch.where(unsaid, NEVER, 0.0), persistent=False)
         self.register_buffer("rule_order", _order_rules(vocabulary), persistent=False)
-        beyond = torch.where(torch.arange(vocabulary.lows.shape[1])[None] < bins[:, None], 0.0, NEVER)
-        self.register_buffer("rule_bins", beyond, persistent=False)
-
-    def fact(self, code: Tensor, rank: Tensor) -> Tensor:
-        """Embed facts: (N,) codes and ranks -> (N, width)."""
-        embedded: Tensor = self.code(code) + self.gate(code) * self.value(rank_basis(rank))
-        return embedded
 
     def moment_input(self, facts: Tensor, time: Tensor, chart: Tensor) -> Tensor:
         """Input of the recurrence: summed facts (M, width), time features, chart."""
@@ -140,51 +164,58 @@ class Network(nn.Module):
         context: Tensor = self.context(torch.cat([state, time], dim=1))
         return context
 
-    def decide(self, context: Tensor, drawn: Tensor, prior: Tensor) -> Tensor:
-        """State of the fact network: context and sum of drawn facts (N, width), code drawn just before (N,)."""
-        x = context + self.drawn(drawn) + self.prior(prior)
-        mixed = self.mix_out(self.drop(F.gelu(self.mix_in(self.mix_norm(x)))))
-        decided: Tensor = self.out_norm(x + mixed)
-        return decided
+    def field_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor) -> Tensor:
+        """Logits of the next field, or that the moment is complete; what cannot occur is NEVER.
 
-    def code_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor) -> Tensor:
-        """Logits of the next code, or that the moment is complete; what cannot occur is NEVER."""
-        logits = self.next_code(x) + self.rule_order[static.long(), prior]
+        ``x``: what the moment knows at this step, (N, width).
+        """
+        logits = self.next_field(self.mix_norm(self.mix(x))).float() + self.rule_order[static.long(), prior]
         size = barred.shape[1]
         return torch.cat([logits[:, :size].masked_fill(barred, NEVER), logits[:, size:]], dim=1)
 
-    def value_logits(self, x: Tensor, code: Tensor, last: Tensor, before: Tensor) -> Tensor:
-        """Logits of the value's bin given its code and what the chart last said of it (seen, since, rank).
+    def choose(self, x: Tensor, field: Tensor, last: Tensor, seen: Tensor) -> Tensor:
+        """State from which the level of a field is drawn, (N, width).
 
-        ``before``: rank of the fact drawn just before in this moment (0.5: none or without a value). The pressures of
-        one reading, the gases of one sample lie side by side in drawing order and follow each other closely.
+        ``x``: what the moment knows at this step; ``last``: what the field said last, as ``self.last`` gives it;
+        ``seen``: whether it ever did, and how long ago.
         """
-        known = torch.cat([x, last[:, :2], rank_basis(last[:, 2]) * last[:, :1], rank_basis(before)], dim=1)
-        y = self.drop(F.gelu(self.value_in(known) + self.value_code(code)))
-        y = y + F.gelu(self.value_mid(y))
-        logits: Tensor = self.value_out(y) + self.value_bias(code) + self.rule_bins[code]
-        return logits
+        y = x + self.field(field) + last + self.since(seen)
+        for layer in self.layers:
+            y = layer(y)
+        normed: Tensor = self.level_norm(y)
+        return normed
+
+    def level_logits(self, y: Tensor, told: Tensor, bias: Tensor) -> Tensor:
+        """Logits of one field's levels, given their vectors and biases: (N, width) -> (N, levels of the field)."""
+        return y @ told.T + bias
+
+    def by_field(self) -> list[tuple[Tensor, Tensor]]:
+        """Vectors and biases of each field's levels as choices need them; what is never said has bias NEVER."""
+        sizes = [last - first for first, last in self.ranges]
+        told = torch.split(self.told()[:-1], sizes)
+        return list(zip(told, torch.split(self.bias + self.rule_unsaid, sizes), strict=True))
 
     def states(self, batch: Batch, facts: Tensor) -> Tensor:
         """State after each moment: (M + 1, 2 width); the last row is the learned start."""
         moments = len(batch.previous)
         summed = torch.zeros(moments, facts.shape[1]).index_add_(0, batch.fact_moment, facts)
         inputs = self.moment_input(summed, batch.moment_time, batch.chart)
-        packed = PackedSequence(inputs[batch.gru_order], batch.gru_sizes)
-        out, _ = self.recurrence(packed)
-        hidden = self.drop(torch.empty_like(inputs).index_copy(0, batch.gru_order, out.data))
+        packed = self.recurrence(inputs.index_select(0, batch.gru_order), batch.gru_sizes)
+        hidden = self.drop(torch.empty_like(inputs).index_copy(0, batch.gru_order, packed))
         return torch.cat([torch.cat([hidden, inputs], dim=1), self.start[None]], dim=0)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Negative log-likelihoods of the batch, summed, in nats: code, value, wait; seldom is part of code.
 
-        ``impossible`` counts what other patients have and no training patient had (so early, or a second time): it
-        has no likelihood and is left out of the sums.
+        Code: which fields come, and which of several codes; value: which bin of a number. ``impossible`` counts what
+        other patients have and no training patient had (so early, or a second time): it has no likelihood and is left
+        out of the sums.
         """
         losses = self.losses(batch)
+        values = batch.choices.valued[: batch.choices.number]
         return {
-            "code": losses.code.sum(),
-            "value": losses.value.sum(),
+            "code": losses.field.sum() + losses.level[~values].sum() + batch.certain.sum(),
+            "value": losses.level[values].sum(),
             "wait": losses.wait.sum(),
             "seldom": losses.seldom.sum(),
             "impossible": losses.impossible.sum(),
@@ -192,28 +223,54 @@ class Network(nn.Module):
 
     def losses(self, batch: Batch) -> Losses:
         """The same, one number a draw: which draw belongs to whom is the batch's to say."""
-        facts = self.fact(batch.code, batch.rank)
-        states = self.states(batch, facts)
-        running = torch.cat([torch.zeros(1, facts.shape[1]), facts.cumsum(0)])
-        context = self.moment_context(states[batch.previous], batch.moment_time)
-        drawn = running[batch.decision_row] - running[batch.first_row[batch.decision_moment]]
-        static, barred = batch.static[batch.decision_moment], batch.barred[batch.decision_moment]
+        said, choices = self.said(), batch.choices
+        states = self.states(batch, F.embedding(batch.level, said))
+        x = self._steps(batch, said, states)
         with precision():
-            x = self.decide(context[batch.decision_moment], drawn, batch.decision_prior)
-            logits = self.code_logits(x, batch.decision_prior, static, barred)
-            code = batch.decision_target[batch.valued]
-            values = self.value_logits(x[batch.valued], code, batch.value_last, batch.value_before)
-        logits, values, target = logits.float(), values.float(), batch.decision_target
+            prior, moment = batch.step_prior[batch.asked], batch.step_moment[batch.asked]
+            logits = self.field_logits(
+                x.index_select(0, batch.asked), prior, batch.static[moment], batch.barred[moment]
+            )
+            last = F.embedding(choices.last, said)
+            y = self.choose(x.index_select(0, choices.step), choices.field, self.last(last), choices.seen)
+        logits, target = logits.float(), batch.asked_target
         real = target != PADDING
         possible = logits.gather(1, target.clamp(min=0)[:, None])[:, 0] > NEVER / 2
         counted = torch.where(real & possible, target, PADDING)
         return Losses(
-            code=F.cross_entropy(logits, counted, reduction="none", ignore_index=PADDING),
-            value=F.cross_entropy(values, batch.value_target, reduction="none", ignore_index=PADDING),
-            wait=self.wait_loss(states[batch.wait_from], batch),
+            field=F.cross_entropy(logits, counted, reduction="none", ignore_index=PADDING),
+            level=self._level_loss(y.float(), batch),
+            wait=self.wait_loss(states.index_select(0, batch.wait_from), batch),
             seldom=self.seldom_loss(logits, batch, real & possible),
             impossible=real & ~possible,
         )
+
+    def _steps(self, batch: Batch, said: Tensor, states: Tensor) -> Tensor:
+        """What each step of each moment knows: the moment's context and the facts drawn so far, (S, width)."""
+        context = self.moment_context(states.index_select(0, batch.previous), batch.moment_time)
+        drawn = F.embedding(batch.level, self.drawn(said)).cumsum(0)
+        running = torch.cat([torch.zeros(1, drawn.shape[1]), drawn])
+        first = batch.first_row.index_select(0, batch.step_moment)
+        told = running.index_select(0, batch.step_row) - running.index_select(0, first)
+        before = F.embedding(batch.step_before, self.before(said))
+        steps: Tensor = (
+            context.index_select(0, batch.step_moment) + told + before + self.prior(batch.step_prior)
+        )
+        return steps
+
+    def _level_loss(self, y: Tensor, batch: Batch) -> Tensor:
+        """Loss of each choice; each field scores its own levels only."""
+        counts = [count for _, count in batch.choices.counts]
+        fields, filled = self.by_field(), sum(counts)
+        rows = torch.split(y[:filled], counts)
+        targets = torch.split(batch.choices.target[:filled], counts)
+        losses = [
+            F.cross_entropy(
+                self.level_logits(row, *fields[field]), target, reduction="none", ignore_index=PADDING
+            )
+            for (field, _), row, target in zip(batch.choices.counts, rows, targets, strict=True)
+        ]
+        return torch.cat(losses) if losses else torch.zeros(0)
 
     def seldom_loss(self, logits: Tensor, batch: Batch, possible: Tensor) -> Tensor:
         """Loss of the coarser question: which of the things that seldom happen comes now, or none of them?
@@ -221,10 +278,10 @@ class Network(nn.Module):
         It is part of the code loss already. Training gives it more weight, for every moment alike, so that a death
         is not drowned by hundreds of heart rates; weighting a question, not an answer, leaves its probabilities true.
         """
-        dated = ~batch.static[batch.decision_moment]
-        asked = (dated & possible & self.rule_open[batch.decision_prior]).nonzero()[:, 0]
+        dated = ~batch.static[batch.step_moment[batch.asked]]
+        asked = (dated & possible & self.rule_open[batch.step_prior[batch.asked]]).nonzero()[:, 0]
         logs = F.log_softmax(logits[asked], dim=1)
-        target = batch.decision_target[asked]
+        target = batch.asked_target[asked]
         other = torch.logsumexp(logs.masked_fill(self.rule_seldom, NEVER), dim=1)
         return -torch.where(self.rule_seldom[target], logs.gather(1, target[:, None])[:, 0], other)
 
@@ -249,34 +306,29 @@ class Network(nn.Module):
 
 def _wait_head(size: Size, waits: int) -> nn.Sequential:
     """From the state to the logits of waiting-time bins."""
-    activation = nn.Sequential(nn.GELU(), nn.Dropout(size.wait_dropout))
+    activation = nn.Sequential(nn.GELU(), Dropout(size.wait_dropout))
     return nn.Sequential(nn.Linear(2 * size.width, size.width), activation, nn.Linear(size.width, waits))
 
 
 def _order_rules(vocabulary: Vocabulary) -> Tensor:
-    """0 or NEVER for each next code (or the end), given the code just before: shape (dated or static, prior, next).
+    """0 or NEVER for each next field (or the end), given the field just before: shape (dated or static, prior, next).
 
-    Drawing goes one way and groups lie together, so what the code just before rules out stays ruled out. Static codes
-    come in the static moment only, where one that every patient has, or a group of which each has one, cannot be
+    Drawing goes one way. Static fields come in the static moment only, where one that every patient has cannot be
     passed over.
     """
-    codes, entries = vocabulary.size, vocabulary.entries
-    static = torch.tensor([entry.static for entry in entries] + [False])
-    repeats = torch.tensor([entry.repeats for entry in entries])
-    position = torch.arange(codes)
+    fields = vocabulary.size
+    static = torch.tensor([one.static for one in vocabulary.fields] + [False])
+    repeats = torch.tensor([one.repeats for one in vocabulary.fields])
+    position = torch.arange(fields)
     behind = position[None, :] < position[:, None]
     behind |= (position[None, :] == position[:, None]) & ~repeats[None, :]
-    behind |= torch.from_numpy(vocabulary.excludes())
-    ruled_out = torch.zeros(2, codes + 1, codes + 1, dtype=torch.bool)
-    ruled_out[:, :codes, :codes] = behind
+    ruled_out = torch.zeros(2, fields + 1, fields + 1, dtype=torch.bool)
+    ruled_out[:, :fields, :fields] = behind
     ruled_out[0] |= static
-    ruled_out[1, :, :codes] |= ~static[:codes]
-    for required in [number for number, entry in enumerate(entries) if entry.static and entry.always]:
+    ruled_out[1, :, :fields] |= ~static[:fields]
+    for required in [number for number, one in enumerate(vocabulary.fields) if one.always]:
         ruled_out[1, :required, required + 1 :] = True
-        ruled_out[1, codes, required + 1 :] = True
-    for first, last in vocabulary.required_groups():
-        ruled_out[1, :first, last + 1 :] = True
-        ruled_out[1, codes, last + 1 :] = True
+        ruled_out[1, fields, required + 1 :] = True
     return torch.where(ruled_out, NEVER, 0.0)
 
 

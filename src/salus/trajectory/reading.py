@@ -9,8 +9,10 @@ import polars as pl
 
 from salus.errors import OtherTimeline, TooFewPatients
 from salus.timeline.settings import TimelineSettings
+from salus.trajectory.batches import static_moments, steps_of
 from salus.trajectory.encoding import Records, encode, facts_of, reach_of
-from salus.trajectory.vocabulary import GRAIN_SECONDS, Clock, Vocabulary, fit_vocabulary
+from salus.trajectory.vocabulary import GRAIN_SECONDS, Clock, Vocabulary
+from salus.trajectory.vocabulary_learning import back_off, fit_vocabulary, parents_of, with_certainties
 
 LEAST_TRAIN, LEAST_TUNING = 10, 2
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -66,15 +68,20 @@ def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSetting
     train = facts_of(events.filter(pl.col("split") == "train"), clock, death)
     tuning = facts_of(events.filter(pl.col("split") == "tuning"), clock, death)
     vocabulary = fit_vocabulary(train.facts, reach_of(train), codes=codes, clock=clock)
-    if not any(not entry.static for entry in vocabulary.entries):
+    if vocabulary.statics == vocabulary.size:
         raise TooFewPatients(
             f"no dated code is shared by {vocabulary.protection.least_patients} or more training patients",
             where="data/train",
             fix="ingest more patients: rarer codes are withheld to protect the few who have them",
         )
+    parents = parents_of(codes)
+    records = encode(train, vocabulary, parents)
+    steps = steps_of(records, vocabulary)
+    static = static_moments(records)[steps.moment]
+    vocabulary = with_certainties(vocabulary, steps.prior, steps.target, static)
     return Lessons(
-        train=encode(train, vocabulary),
-        tuning=encode(tuning, vocabulary),
+        train=records,
+        tuning=encode(tuning, vocabulary, parents),
         vocabulary=vocabulary,
         after_death=train.after_death + tuning.after_death,
     )
@@ -112,11 +119,11 @@ def read_histories(
             where="metadata/dataset.json",
             fix="use a timeline ingested with the source.yaml of the model's training data",
         )
-    known = {entry.code for entry in vocabulary.entries}
-    if not known & set(events["code"].unique()):
+    known, parents = {entry.code for entry in vocabulary.entries}, parents_of(codes)
+    if back_off(events.select("code"), known, parents).filter(pl.col("code").is_in(known)).is_empty():
         raise OtherTimeline(
             "the timeline and the model share no code",
             where="metadata/codes.parquet",
             fix="use a timeline ingested with the source.yaml of the model's training data",
         )
-    return encode(facts_of(events, trained, death_codes(codes)), vocabulary)
+    return encode(facts_of(events, trained, death_codes(codes)), vocabulary, parents)

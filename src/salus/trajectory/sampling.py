@@ -1,4 +1,8 @@
-"""Drawing futures: moment by moment for thousands of patients at once, from nothing or from a real history."""
+"""Drawing futures: moment by moment for thousands of patients at once, from nothing or from a real history.
+
+Within a moment all patients go through the fields together: those whose next field it is draw its level, then what
+comes next. So each field is one matrix product, however many patients there are.
+"""
 
 from __future__ import annotations
 
@@ -8,80 +12,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, spans_of, time_features
-from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, time_features
+from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network
+from salus.trajectory.situation import Drawn, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
 
 
-@dataclass(slots=True, kw_only=True)
-class Situation:
-    """Where each simulated patient stands: R rows."""
-
-    row: Tensor  # (R,) which patient of the call
-    state: Tensor  # (R, 2 width)
-    time: Tensor  # (R,) grains
-    age: Tensor  # (R,) years at the reference moment, NaN: not known
-    count: Tensor  # (R, K) moments in which a tracked code was seen
-    last: Tensor  # (R, K) grains at which it was last seen
-    rank: Tensor  # (R, K) its last rank
-    total: Tensor  # (R, K) sum of its ranks
-    lowest: Tensor  # (R, K)
-    highest: Tensor  # (R, K)
-
-    def of(self, rows: Tensor) -> Situation:
-        """Keep some rows."""
-        return Situation(
-            row=self.row[rows],
-            state=self.state[rows],
-            time=self.time[rows],
-            age=self.age[rows],
-            count=self.count[rows],
-            last=self.last[rows],
-            rank=self.rank[rows],
-            total=self.total[rows],
-            lowest=self.lowest[rows],
-            highest=self.highest[rows],
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """Facts of one simulated moment: ``row`` (patient of the call), ``time`` in grains, code, bin, place in the bin."""
+class Tables:
+    """Vectors of all levels as drawing needs them, multiplied out once: see :class:`Network`."""
 
-    row: IntArray
-    time: IntArray
-    code: IntArray
-    bin: IntArray
-    inside: FloatArray
-    chance: Tensor | None = None  # (rows, questions): see Sampler
+    said: Tensor
+    drawn: Tensor
+    before: Tensor
+    last: Tensor
+    told: list[tuple[Tensor, Tensor]]  # by field
 
 
 class Sampler:
     """Draws moments for a set of patients from a trained network; the same seed gives the same futures.
 
-    ``watch`` (size + 1, questions): 1 where a code answers a question. Each moment then says, besides what was drawn,
-    the chance that it would be: the sum over its decisions of the probability of an answering code, up to the first
-    one drawn. Over a future these sums are the compensator of the outcome: the same mean, far less scatter.
+    With a ``watch`` each moment says, besides what was drawn, the chance that it would be: the sum over its draws of
+    the probability of an answer, up to the first one drawn. Over a future these sums are the compensator of the
+    outcome: the same mean, far less scatter.
     """
 
     def __init__(
-        self, network: Network, vocabulary: Vocabulary, *, seed: int, watch: Tensor | None = None
+        self, network: Network, vocabulary: Vocabulary, *, seed: int, watch: Watch | None = None
     ) -> None:
         self.network, self.vocabulary, self.watch = network, vocabulary, watch
         self.generator = torch.Generator().manual_seed(seed)
-        entries = vocabulary.entries
-        self.statics = sum(entry.static for entry in entries)
-        self.bins = torch.tensor([entry.bins for entry in entries])
-        self.real_bins = torch.tensor([entry.bins - int(entry.absent) for entry in entries])
-        self.once = torch.tensor([entry.once for entry in entries])[
-            self.statics : self.statics + vocabulary.tracked
-        ]
-        self.earliest, self.latest = (torch.from_numpy(grains) for grains in spans_of(vocabulary))
-        self.death = torch.tensor([entry.death for entry in entries])
+        fields, first = vocabulary.fields, vocabulary.statics
+        self.once = torch.tensor([one.once for one in fields], dtype=torch.bool)[first:][: vocabulary.tracked]
+        self.earliest, self.latest = (torch.from_numpy(grains) for grains in vocabulary.spans())
+        self.sizes = np.diff(vocabulary.field_start)
+        self.ranks = torch.from_numpy(vocabulary.level_ranks)
+        self.level_field = torch.from_numpy(vocabulary.level_field)
+        deadly = np.asarray([entry.death for entry in vocabulary.entries], dtype=bool)
+        self.deadly = deadly[vocabulary.level_code]
+        self.sure = torch.from_numpy(vocabulary.sure)
         self.edges = torch.from_numpy(vocabulary.wait_edges)
         self.index = vocabulary.index()
+        with torch.inference_mode():
+            said = network.said()
+            self.tables = Tables(
+                said=said,
+                drawn=network.drawn(said),
+                before=network.before(said),
+                last=network.last(said),
+                told=network.by_field(),
+            )
 
     # ------------------------------------------------------------------ beginnings
 
@@ -96,6 +78,7 @@ class Sampler:
             age=torch.full((patients,), torch.nan),
             count=torch.zeros(patients, tracked),
             last=torch.zeros(patients, tracked, dtype=torch.int64),
+            level=torch.full((patients, tracked), vocabulary.levels),
             rank=torch.zeros(patients, tracked),
             total=torch.zeros(patients, tracked),
             lowest=torch.ones(patients, tracked),
@@ -103,11 +86,12 @@ class Sampler:
         )
         wait = torch.zeros(patients, dtype=torch.int64)
         drawn = self._facts(begin, wait, static)
-        values = draw_values(drawn.code, drawn.bin, drawn.inside, vocabulary)
+        values = draw_values(drawn.level, drawn.inside, vocabulary)
+        code = vocabulary.level_code[drawn.level]
         start = np.zeros(patients, dtype=np.int64)
         age = np.full(patients, np.nan, dtype=np.float32)
         for name, target in ((START, start), (BIRTH, age)):
-            picked = drawn.code == self.index.get(name, -1)
+            picked = code == self.index.get(name, -1)
             target[drawn.row[picked]] = values[picked]
         if vocabulary.clock.anchor is not None:
             start = np.minimum(start, 0)
@@ -118,7 +102,7 @@ class Sampler:
     def from_history(self, records: Records) -> Situation:
         """Read real histories up to their last known moment."""
         batch = make_batch(records, self.vocabulary)
-        states = self.network.states(batch, self.network.fact(batch.code, batch.rank))
+        states = self.network.states(batch, self.tables.said[batch.level])
         final = torch.from_numpy(records.moment_start[1:] - 1)
         _, since, rank, mean, lowest, highest, often = batch.chart[final].chunk(CHART_WIDTH, dim=1)
         count = torch.expm1(often * 4).round()
@@ -130,6 +114,7 @@ class Sampler:
             age=torch.from_numpy(records.age),
             count=count,
             last=time[:, None] - torch.expm1(since.double() * 8).round().long(),
+            level=self._last_levels(records),
             rank=rank,
             total=mean * count,
             lowest=torch.where(count > 0, lowest, 1.0),
@@ -200,92 +185,124 @@ class Sampler:
     def _time(self, situation: Situation, wait: Tensor, static: Tensor) -> Tensor:
         return time_features(situation.time, wait, situation.age, static, vocabulary=self.vocabulary)
 
+    def _last_levels(self, records: Records) -> Tensor:
+        """What each tracked field said last in each history, (patients, K)."""
+        vocabulary = self.vocabulary
+        moments = np.repeat(np.arange(len(records.time)), np.diff(records.fact_start))
+        patient = np.searchsorted(records.moment_start, moments, side="right") - 1
+        column = vocabulary.level_field[records.level] - vocabulary.statics
+        kept = (column >= 0) & (column < vocabulary.tracked)
+        last = np.full((records.patients, vocabulary.tracked), vocabulary.levels, dtype=np.int64)
+        last[patient[kept], column[kept]] = records.level[kept]
+        return torch.from_numpy(last)
+
     def _facts(self, situation: Situation, wait: Tensor, static: Tensor) -> Drawn:
-        """Draw the facts of one moment for all rows, in drawing order, until each row's moment is complete."""
-        network, size = self.network, self.vocabulary.size
-        context = network.moment_context(situation.state, self._time(situation, wait, static))
-        barred = self._barred(situation, static)
-        active = torch.arange(len(wait))
-        prior = torch.full((len(wait),), size)
-        summed = torch.zeros(len(wait), context.shape[1])
-        before = torch.full((len(wait),), 0.5)
-        chance = None if self.watch is None else torch.zeros(len(wait), self.watch.shape[1])
-        unanswered = torch.ones(len(wait), 0 if self.watch is None else self.watch.shape[1])
-        out: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for _ in range(self.vocabulary.longest_moment):
-            x = network.decide(context, summed, prior)
-            weights = network.code_logits(x, prior, static, barred).softmax(dim=1)
-            code = self._pick(weights)
-            if chance is not None and self.watch is not None:
-                still = unanswered[active]
-                chance[active] += (weights @ self.watch) * still
-                unanswered[active] = still * (1 - self.watch[code])
-            on = (code < size).nonzero()[:, 0]
-            if not len(on):
-                break
-            active, x, code, context = active[on], x[on], code[on], context[on]
-            summed, static, barred = summed[on], static[on], barred[on]
-            bins, inside, rank = self._values(situation, active, x, code=code, before=before[on])
-            summed = summed + network.fact(code, rank)
-            prior, before = code, rank
-            out.append((active, code, bins, inside))
-        joined = (
-            [torch.cat(column) for column in zip(*out, strict=True)] if out else [torch.zeros(0).long()] * 4
+        """Draw the facts of one moment for all rows, field by field, until each row's moment is complete."""
+        size, rows = self.vocabulary.size, len(wait)
+        context = self.network.moment_context(situation.state, self._time(situation, wait, static))
+        step = Step(
+            told=context,
+            prior=torch.full((rows,), size),
+            before=torch.full((rows,), self.vocabulary.levels),
+            static=static,
+            barred=self._barred(situation, static),
+            said=torch.zeros(rows, dtype=torch.int64),
+            chance=None if self.watch is None else torch.zeros(rows, self.watch.levels.shape[1]),
+            unanswered=None if self.watch is None else torch.ones(rows, self.watch.levels.shape[1]),
         )
-        rows = joined[0].long()
+        following = self._next_field(step, torch.arange(rows))
+        out: list[tuple[Tensor, Tensor, Tensor]] = []
+        while rows and (field := int(following.min())) < size:
+            on = (following == field).nonzero()[:, 0]
+            level, inside = self._level(situation, step, on, field=field)
+            out.append((on, level, inside))
+            step.prior[on], step.before[on] = field, level
+            step.told[on] += self.tables.drawn[level]
+            step.said[on] += 1
+            following[on] = self._next_field(step, on)
+        on, level, inside = (
+            (torch.cat(column) for column in zip(*out, strict=True)) if out else [torch.zeros(0).long()] * 3
+        )
         return Drawn(
-            row=situation.row[rows].numpy(),
-            time=situation.time[rows].numpy(),
-            code=joined[1].long().numpy(),
-            bin=joined[2].long().numpy(),
-            inside=joined[3].float().numpy(),
-            chance=chance,
+            row=situation.row[on].numpy(),
+            time=situation.time[on].numpy(),
+            level=level.numpy(),
+            inside=inside.float().numpy(),
+            chance=step.chance,
         )
 
+    def _now(self, step: Step, on: Tensor) -> Tensor:
+        """What these rows know at this step: (N, width)."""
+        known: Tensor = (
+            step.told[on] + self.tables.before[step.before[on]] + self.network.prior(step.prior[on])
+        )
+        return known
+
+    def _next_field(self, step: Step, on: Tensor) -> Tensor:
+        """Draw what comes next for some rows: a field, or that the moment is complete."""
+        following = self.sure[step.static[on].long(), step.prior[on]]
+        asked = (following < 0).nonzero()[:, 0]
+        if len(asked):
+            rows = on[asked]
+            logits = self.network.field_logits(
+                self._now(step, rows), step.prior[rows], step.static[rows], step.barred[rows]
+            )
+            weights = logits.softmax(dim=1)
+            following[asked] = self._pick(weights)
+            if self.watch is not None:
+                step.count(rows, weights @ self.watch.fields)
+        if self.watch is not None:
+            certain = (self.sure[step.static[on].long(), step.prior[on]] >= 0).nonzero()[:, 0]
+            step.count(on[certain], self.watch.fields[following[certain]])
+            step.answer(on, self.watch.fields[following])
+        full = step.said[on] >= self.vocabulary.longest_moment
+        return torch.where(full, self.vocabulary.size, following)
+
+    def _level(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> tuple[Tensor, Tensor]:
+        """Draw the level of one field for some rows, and the place inside its bin."""
+        inside = torch.rand(len(on), generator=self.generator)
+        first = int(self.vocabulary.field_start[field])
+        if self.sizes[field] == 1:
+            return torch.full((len(on),), first), inside
+        column = field - self.vocabulary.statics
+        last, seen = torch.full((len(on),), self.vocabulary.levels), torch.zeros(len(on), 2)
+        if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
+            ever = (situation.count[on, column] > 0).float()
+            gap = (situation.time[on] - situation.last[on, column]).clamp(min=0)
+            seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
+            last = situation.level[on, column]
+        y = self.network.choose(
+            self._now(step, on), torch.full((len(on),), field), self.tables.last[last], seen
+        )
+        weights = self.network.level_logits(y, *self.tables.told[field]).softmax(dim=1)
+        level = first + self._pick(weights)
+        if self.watch is not None:
+            some = self.watch.levels[first : first + weights.shape[1]] * (1 - self.watch.fields[field])
+            step.count(on, weights @ some)
+            step.answer(on, self.watch.levels[level])
+        return level, inside
+
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
-        """Codes not to be drawn now: had once already, or never seen so early or so late."""
-        barred = torch.zeros(len(static), self.vocabulary.size, dtype=torch.bool)
-        barred[:, self.statics : self.statics + self.vocabulary.tracked] = (situation.count > 0) & self.once
+        """Fields not to be drawn now: had once already, or never seen so early or so late."""
+        vocabulary, first = self.vocabulary, self.vocabulary.statics
+        barred = torch.zeros(len(static), vocabulary.size, dtype=torch.bool)
+        barred[:, first : first + vocabulary.tracked] = (situation.count > 0) & self.once
         time = situation.time[:, None]
         barred |= ~static[:, None] & ((time < self.earliest) | (time > self.latest))
         return barred
-
-    def _values(
-        self, situation: Situation, rows: Tensor, x: Tensor, *, code: Tensor, before: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Bin, place inside the bin, and rank of each drawn code's value (rank 0.5 where it has none)."""
-        bins = torch.zeros(len(code), dtype=torch.int64)
-        rank = torch.full((len(code),), 0.5)
-        inside = torch.rand(len(code), generator=self.generator)
-        having = (self.bins[code] > 0).nonzero()[:, 0]
-        if len(having):
-            picked, column = rows[having], code[having] - self.statics
-            tracked = (column >= 0) & (column < self.vocabulary.tracked)
-            column = column.clamp(0, max(self.vocabulary.tracked - 1, 0))
-            ever = (situation.count[picked, column] > 0) & tracked
-            gap = (situation.time[picked] - situation.last[picked, column]).clamp(min=0)
-            since = torch.log1p(gap.float()) / 8
-            known = torch.stack([ever.float(), since * ever, situation.rank[picked, column] * ever], dim=1)
-            logits = self.network.value_logits(x[having], code[having], known, before[having])
-            bins[having] = self._pick(logits.softmax(dim=1))
-            real = self.real_bins[code[having]]
-            rank[having] = torch.where(bins[having] >= real, 0.5, (bins[having] + inside[having]) / real)
-        return bins, inside, rank
 
     def _remember(self, situation: Situation, drawn: Drawn, wait: Tensor, static: Tensor) -> None:
         """Write what was drawn into the chart and move the recurrence on by this moment."""
         network = self.network
         place = torch.full((int(situation.row.max()) + 1 if len(situation.row) else 1,), -1)
         place[situation.row] = torch.arange(len(situation.row))
-        row, code = place[torch.from_numpy(drawn.row)], torch.from_numpy(drawn.code)
-        real = self.real_bins[code].clamp(min=1)
-        bins, inside = torch.from_numpy(drawn.bin), torch.from_numpy(drawn.inside)
-        rank = torch.where((self.bins[code] > 0) & (bins < self.real_bins[code]), (bins + inside) / real, 0.5)
-        column = code - self.statics
+        row, level = place[torch.from_numpy(drawn.row)], torch.from_numpy(drawn.level)
+        low, width = self.ranks[level].T
+        rank = low + width * torch.from_numpy(drawn.inside)
+        column = self.level_field[level] - self.vocabulary.statics
         kept = (column >= 0) & (column < self.vocabulary.tracked)
-        r, c = row[kept], column[kept]
-        _note(situation, r, c, rank[kept])
-        facts = torch.zeros(len(wait), network.size.width).index_add_(0, row, network.fact(code, rank))
+        _note(situation, row[kept], column[kept], level=level[kept], rank=rank[kept])
+        facts = torch.zeros(len(wait), network.size.width).index_add_(0, row, self.tables.said[level])
         seen = Seen(
             count=situation.count,
             since=situation.time[:, None] - situation.last,
@@ -297,17 +314,18 @@ class Sampler:
         inputs = network.moment_input(facts, self._time(situation, wait, static), seen.chart())
         width = network.size.width
         hidden = situation.state[:, :width] if not bool(static.all()) else torch.zeros(len(wait), width)
-        _, hidden = network.recurrence(inputs[None], hidden[None].contiguous())
-        situation.state = torch.cat([hidden[0], inputs], dim=1)
+        situation.state = torch.cat([network.recurrence.step(inputs, hidden), inputs], dim=1)
 
     def dies(self, drawn: Drawn) -> IntArray:
         """Rows (patients of the call) for whom death was drawn."""
-        return np.unique(drawn.row[self.death.numpy()[drawn.code]])
+        return np.unique(drawn.row[self.deadly[drawn.level]])
 
 
-def _note(situation: Situation, rows: Tensor, columns: Tensor, rank: Tensor) -> None:
-    """Enter facts into the chart; of a code drawn twice in a moment the last one counts, as in training."""
+def _note(situation: Situation, rows: Tensor, columns: Tensor, *, level: Tensor, rank: Tensor) -> None:
+    """Enter facts into the chart; of a field drawn twice in a moment the last one counts, as in training."""
     situation.last, situation.rank = situation.last.clone(), situation.rank.clone()
+    situation.level = situation.level.clone()
+    situation.level[rows, columns] = level
     fresh, ranks = torch.zeros_like(situation.count), torch.zeros_like(situation.rank)
     fresh[rows, columns] = 1
     ranks[rows, columns] = rank

@@ -38,6 +38,7 @@ class TrainSettings:
     seed: int = 20260101
     minutes: float = 5.5
     width: int = 160
+    depth: int = 2
     dropout: float = 0.45
     wait_dropout: float = 0.6
     share_facts: int = 2_500
@@ -100,7 +101,12 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     vocabulary = lessons.vocabulary
-    size = Size(width=settings.width, dropout=settings.dropout, wait_dropout=settings.wait_dropout)
+    size = Size(
+        width=settings.width,
+        depth=settings.depth,
+        dropout=settings.dropout,
+        wait_dropout=settings.wait_dropout,
+    )
     network = Network(vocabulary, size)
     optimiser = torch.optim.AdamW(
         network.parameters(),

@@ -1,0 +1,94 @@
+"""Where simulated patients stand, and what was drawn for them: rows of tensors, one a patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.vocabulary import Vocabulary
+
+
+@dataclass(slots=True, kw_only=True)
+class Situation:
+    """Where each simulated patient stands: R rows."""
+
+    row: Tensor  # (R,) which patient of the call
+    state: Tensor  # (R, 2 width)
+    time: Tensor  # (R,) grains
+    age: Tensor  # (R,) years at the reference moment, NaN: not known
+    count: Tensor  # (R, K) moments in which a tracked field was seen
+    last: Tensor  # (R, K) grains at which it was last seen
+    level: Tensor  # (R, K) its last level
+    rank: Tensor  # (R, K) its last rank
+    total: Tensor  # (R, K) sum of its ranks
+    lowest: Tensor  # (R, K)
+    highest: Tensor  # (R, K)
+
+    def of(self, rows: Tensor) -> Situation:
+        """Keep some rows."""
+        return Situation(
+            row=self.row[rows],
+            state=self.state[rows],
+            time=self.time[rows],
+            age=self.age[rows],
+            count=self.count[rows],
+            last=self.last[rows],
+            level=self.level[rows],
+            rank=self.rank[rows],
+            total=self.total[rows],
+            lowest=self.lowest[rows],
+            highest=self.highest[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Facts of one simulated moment: ``row`` (patient of the call), ``time`` in grains, level, place in its bin."""
+
+    row: IntArray
+    time: IntArray
+    level: IntArray
+    inside: FloatArray
+    chance: Tensor | None = None  # (rows, questions): see Sampler
+
+
+class Watch:
+    """Which levels answer which questions: (levels, questions), 1 where a level does.
+
+    ``fields`` (size + 1, questions): 1 where every level of a field answers. There the chance of the field counts;
+    where only some do, the chance of those levels once the field is drawn.
+    """
+
+    def __init__(self, levels: Tensor, vocabulary: Vocabulary) -> None:
+        self.levels = levels
+        starts = vocabulary.field_start
+        whole = [levels[first:last].amin(dim=0) for first, last in pairwise(starts.tolist())]
+        self.fields = torch.stack([*whole, torch.zeros(levels.shape[1])])
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """Where each row stands within the moment: what it knows, what was drawn just before, and what may come."""
+
+    told: Tensor  # (R, width) context and the facts drawn so far
+    prior: Tensor
+    before: Tensor
+    static: Tensor
+    barred: Tensor
+    said: Tensor
+    chance: Tensor | None
+    unanswered: Tensor | None
+
+    def count(self, rows: Tensor, chance: Tensor) -> None:
+        """Add the chance of an answer at this draw, where there was none yet in this moment."""
+        if self.chance is not None and self.unanswered is not None:
+            self.chance[rows] += chance * self.unanswered[rows]
+
+    def answer(self, rows: Tensor, answered: Tensor) -> None:
+        """Note which questions the draw answered."""
+        if self.unanswered is not None:
+            self.unanswered[rows] *= 1 - answered
