@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salus.trajectory.batches import CHART_WIDTH, PADDING, make_batch, static_moments, steps_of
+from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool, Share
 from salus.trajectory.network import NEVER, Network, Size
@@ -240,7 +241,7 @@ def test_a_simulated_patient_is_seen_by_the_network_as_a_recorded_one():
     """Histories read at once and the same facts entered moment by moment give the same chart and state."""
     torch.manual_seed(4)
     network = Network(VOCABULARY, Size(width=16)).eval()
-    sampler = Sampler(network, VOCABULARY, seed=1)
+    sampler = Sampler(network, VOCABULARY, draws=InTurn(1))
     some = LESSONS.train.of(np.arange(12))
     with torch.inference_mode():
         whole = sampler.from_history(some)
@@ -273,7 +274,7 @@ def _walk(sampler: Sampler, some: Records) -> Situation:
                 level=level,
                 inside=((some.rank[facts] - low) / np.maximum(width, 1e-9)).astype(np.float32),
             )
-            sampler._remember(now, drawn, torch.tensor([wait]), torch.tensor([static]))
+            sampler.remember(now, drawn, torch.tensor([wait]), torch.tensor([static]))
         ends.append(now)
     names = ("state", "count", "last", "level", "rank", "total", "lowest", "highest", "time", "age")
     joined = {name: torch.cat([getattr(end, name) for end in ends]) for name in names}

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Sampler
@@ -97,7 +98,7 @@ def start_futures(
     """Read each history and set ``asked.samples`` futures at its end; to be called in inference mode."""
     outcome, ending = settling_levels(vocabulary, asked.questions)
     watch = Watch(torch.from_numpy(outcome.T).float(), vocabulary)
-    sampler = Sampler(network, vocabulary, seed=seed, watch=watch)
+    sampler = Sampler(network, vocabulary, draws=InTurn(seed), watch=watch)
     patients = torch.arange(histories.records.patients)
     many = sampler.from_history(histories.records).of(patients.repeat_interleave(asked.samples))
     many.row = torch.arange(len(many.row))

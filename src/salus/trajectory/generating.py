@@ -11,6 +11,7 @@ import polars as pl
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import draw_values
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Sampler
@@ -41,7 +42,7 @@ class Population:
 
 def draw_population(network: Network, vocabulary: Vocabulary, *, patients: int, seed: int) -> Population:
     """Draw ``patients`` whole records, from their static facts to death or the end of follow-up."""
-    sampler = Sampler(network, vocabulary, seed=seed)
+    sampler = Sampler(network, vocabulary, draws=InTurn(seed))
     died = np.zeros(patients, dtype=bool)
     with torch.inference_mode():
         situation, statics = sampler.from_nothing(patients)

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, time_features
 from salus.trajectory.bins import IntArray
+from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network
-from salus.trajectory.situation import Drawn, Situation, Step, Watch
+from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
 
 
@@ -40,10 +41,9 @@ class Sampler:
     """
 
     def __init__(
-        self, network: Network, vocabulary: Vocabulary, *, seed: int, watch: Watch | None = None
+        self, network: Network, vocabulary: Vocabulary, *, draws: Draws, watch: Watch | None = None
     ) -> None:
-        self.network, self.vocabulary, self.watch = network, vocabulary, watch
-        self.generator = torch.Generator().manual_seed(seed)
+        self.network, self.vocabulary, self.watch, self.draws = network, vocabulary, watch, draws
         fields, first = vocabulary.fields, vocabulary.statics
         self.once = torch.tensor([one.once for one in fields], dtype=torch.bool)[first:][: vocabulary.tracked]
         self.earliest, self.latest = (torch.from_numpy(grains) for grains in vocabulary.spans())
@@ -69,35 +69,46 @@ class Sampler:
 
     def from_nothing(self, patients: int) -> tuple[Situation, Drawn]:
         """Draw the static facts of new patients and place them at their record's start."""
-        vocabulary, tracked = self.vocabulary, self.vocabulary.tracked
-        static = torch.ones(patients, dtype=torch.bool)
-        begin = Situation(
+        statics = self.statics(patients)
+        return self.begin(patients, statics), statics
+
+    def statics(self, patients: int, guide: Guide | None = None) -> Drawn:
+        """Draw the static facts of new patients."""
+        static, wait = torch.ones(patients, dtype=torch.bool), torch.zeros(patients, dtype=torch.int64)
+        return self._facts(self._blank(patients), wait, static, guide)
+
+    def begin(self, patients: int, statics: Drawn) -> Situation:
+        """Place new patients with these static facts at their record's start."""
+        begin, static = self._blank(patients), torch.ones(patients, dtype=torch.bool)
+        values = draw_values(statics.level, statics.inside, self.vocabulary)
+        code = self.vocabulary.level_code[statics.level]
+        start = np.zeros(patients, dtype=np.int64)
+        age = np.full(patients, np.nan, dtype=np.float32)
+        for name, target in ((START, start), (BIRTH, age)):
+            picked = code == self.index.get(name, -1)
+            target[statics.row[picked]] = values[picked]
+        if self.vocabulary.clock.anchor is not None:
+            start = np.minimum(start, 0)
+        self.remember(begin, statics, torch.zeros(patients, dtype=torch.int64), static)
+        begin.time, begin.age = torch.from_numpy(start), torch.from_numpy(age)
+        return begin
+
+    def _blank(self, patients: int) -> Situation:
+        """Where patients stand of whom nothing is known."""
+        tracked = self.vocabulary.tracked
+        return Situation(
             row=torch.arange(patients),
             state=self.network.start[None].expand(patients, -1),
             time=torch.zeros(patients, dtype=torch.int64),
             age=torch.full((patients,), torch.nan),
             count=torch.zeros(patients, tracked),
             last=torch.zeros(patients, tracked, dtype=torch.int64),
-            level=torch.full((patients, tracked), vocabulary.levels),
+            level=torch.full((patients, tracked), self.vocabulary.levels),
             rank=torch.zeros(patients, tracked),
             total=torch.zeros(patients, tracked),
             lowest=torch.ones(patients, tracked),
             highest=torch.zeros(patients, tracked),
         )
-        wait = torch.zeros(patients, dtype=torch.int64)
-        drawn = self._facts(begin, wait, static)
-        values = draw_values(drawn.level, drawn.inside, vocabulary)
-        code = vocabulary.level_code[drawn.level]
-        start = np.zeros(patients, dtype=np.int64)
-        age = np.full(patients, np.nan, dtype=np.float32)
-        for name, target in ((START, start), (BIRTH, age)):
-            picked = code == self.index.get(name, -1)
-            target[drawn.row[picked]] = values[picked]
-        if vocabulary.clock.anchor is not None:
-            start = np.minimum(start, 0)
-        self._remember(begin, drawn, wait, static)
-        begin.time, begin.age = torch.from_numpy(start), torch.from_numpy(age)
-        return begin, drawn
 
     def from_history(self, records: Records) -> Situation:
         """Read real histories up to their last known moment."""
@@ -125,7 +136,7 @@ class Sampler:
 
     def first_moment(self, situation: Situation) -> Drawn:
         """Draw the facts of each new patient's first dated moment."""
-        return self._moment(situation, torch.zeros_like(situation.time))
+        return self.moment(situation, torch.zeros_like(situation.time))
 
     def next_moment(
         self, situation: Situation, *, ends: bool = True, silent_until: Tensor | None = None
@@ -136,16 +147,13 @@ class Sampler:
         not to patients). ``silent_until``: grains up to which nothing is known to have happened.
         Gives the rows that live on, what was drawn, and the rows whose follow-up ended (time: when).
         """
-        following, ending = self.network.waits(situation.state)
-        least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
-        wait = self._draw_wait(following, least)
-        anchored = self.vocabulary.clock.anchor is not None
-        before = (situation.time < 0) & anchored
-        wait = torch.where(before, torch.minimum(wait, -situation.time), wait)
+        wait, ending = self.waits(situation, silent_until)
+        before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
         over = torch.zeros_like(before)
         if ends:
             end = torch.minimum(
-                self._draw_wait(ending, None), (self.vocabulary.latest - situation.time).clamp(min=0)
+                self._draw_wait(ending, None, situation.row),
+                (self.vocabulary.latest - situation.time).clamp(min=0),
             )
             over = (end < wait) & ~before
             stopped = situation.of(over.nonzero()[:, 0])
@@ -155,16 +163,24 @@ class Sampler:
         going = (~over).nonzero()[:, 0]
         situation, wait = situation.of(going), wait[going]
         situation.time = situation.time + wait
-        drawn = self._moment(situation, wait)
-        return situation, drawn, stopped
+        return situation, self.moment(situation, wait), stopped
 
-    def _moment(self, situation: Situation, wait: Tensor) -> Drawn:
+    def waits(self, situation: Situation, silent_until: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Draw how long until each row's next moment; give also the log-probabilities of the end of follow-up."""
+        following, ending = self.network.waits(situation.state)
+        least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
+        wait = self._draw_wait(following, least, situation.row)
+        before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
+        return torch.where(before, torch.minimum(wait, -situation.time), wait), ending
+
+    def moment(self, situation: Situation, wait: Tensor, guide: Guide | None = None) -> Drawn:
+        """Draw the facts of a dated moment, ``wait`` grains after the one before, and write them into the chart."""
         static = torch.zeros(len(wait), dtype=torch.bool)
-        drawn = self._facts(situation, wait, static)
-        self._remember(situation, drawn, wait, static)
+        drawn = self._facts(situation, wait, static, guide)
+        self.remember(situation, drawn, wait, static)
         return drawn
 
-    def _draw_wait(self, logs: Tensor, least: Tensor | None) -> Tensor:
+    def _draw_wait(self, logs: Tensor, least: Tensor | None, rows: Tensor) -> Tensor:
         """Draw grains from binned log-probabilities, evenly inside a bin; longer than ``least`` where given."""
         low, high = self.edges[:-1], self.edges[1:]
         weights = logs.exp()
@@ -172,15 +188,10 @@ class Sampler:
             share = ((high - torch.maximum(low, least[:, None] + 1)).clamp(min=0)) / (high - low)
             weights = weights * share
             weights[:, -1] += 1e-12
-        bins = self._pick(weights)
+        bins, place = self.draws.wait(weights, rows)
         lowest = low[bins] if least is None else torch.maximum(low[bins], least + 1)
         room = (high[bins] - lowest).clamp(min=1)
-        return lowest + (torch.rand(len(bins), generator=self.generator, dtype=torch.float64) * room).long()
-
-    def _pick(self, weights: Tensor) -> Tensor:
-        """Draw one column a row in proportion to its weight (exponential races)."""
-        race = torch.empty_like(weights).exponential_(generator=self.generator)
-        return (weights / race).argmax(dim=1)
+        return lowest + (place * room).long()
 
     def _time(self, situation: Situation, wait: Tensor, static: Tensor) -> Tensor:
         return time_features(situation.time, wait, situation.age, static, vocabulary=self.vocabulary)
@@ -196,9 +207,10 @@ class Sampler:
         last[patient[kept], column[kept]] = records.level[kept]
         return torch.from_numpy(last)
 
-    def _facts(self, situation: Situation, wait: Tensor, static: Tensor) -> Drawn:
+    def _facts(self, situation: Situation, wait: Tensor, static: Tensor, guide: Guide | None) -> Drawn:
         """Draw the facts of one moment for all rows, field by field, until each row's moment is complete."""
         size, rows = self.vocabulary.size, len(wait)
+        self.draws.open(situation.row)
         context = self.network.moment_context(situation.state, self._time(situation, wait, static))
         step = Step(
             told=context,
@@ -207,6 +219,7 @@ class Sampler:
             static=static,
             barred=self._barred(situation, static),
             said=torch.zeros(rows, dtype=torch.int64),
+            guide=guide,
             chance=None if self.watch is None else torch.zeros(rows, self.watch.levels.shape[1]),
             unanswered=None if self.watch is None else torch.ones(rows, self.watch.levels.shape[1]),
         )
@@ -241,29 +254,45 @@ class Sampler:
     def _next_field(self, step: Step, on: Tensor) -> Tensor:
         """Draw what comes next for some rows: a field, or that the moment is complete."""
         following = self.sure[step.static[on].long(), step.prior[on]]
-        asked = (following < 0).nonzero()[:, 0]
+        certain, asked = (following >= 0).nonzero()[:, 0], (following < 0).nonzero()[:, 0]
         if len(asked):
             rows = on[asked]
             logits = self.network.field_logits(
                 self._now(step, rows), step.prior[rows], step.static[rows], step.barred[rows]
             )
             weights = logits.softmax(dim=1)
-            following[asked] = self._pick(weights)
+            if step.guide is not None:
+                weights = step.guide.fields(weights, rows)
+            following[asked] = self.draws.field(weights, rows)
             if self.watch is not None:
                 step.count(rows, weights @ self.watch.fields)
+        if step.guide is not None:
+            following[certain] = step.guide.certain(following[certain], on[certain])
         if self.watch is not None:
-            certain = (self.sure[step.static[on].long(), step.prior[on]] >= 0).nonzero()[:, 0]
             step.count(on[certain], self.watch.fields[following[certain]])
             step.answer(on, self.watch.fields[following])
         full = step.said[on] >= self.vocabulary.longest_moment
-        return torch.where(full, self.vocabulary.size, following)
+        ended = self.vocabulary.size if step.guide is None else step.guide.awaited(on)
+        return torch.where(full, ended, following)
 
     def _level(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> tuple[Tensor, Tensor]:
         """Draw the level of one field for some rows, and the place inside its bin."""
-        inside = torch.rand(len(on), generator=self.generator)
-        first = int(self.vocabulary.field_start[field])
-        if self.sizes[field] == 1:
-            return torch.full((len(on),), first), inside
+        inside = self.draws.place(on, field)
+        first, several = int(self.vocabulary.field_start[field]), self.sizes[field] > 1
+        weights = self._level_weights(situation, step, on, field=field) if several else torch.ones(len(on), 1)
+        if step.guide is not None:
+            weights = step.guide.levels(weights, on, field)
+        level = torch.full((len(on),), first)
+        if several:
+            level += self.draws.level(weights, on, field)
+        if self.watch is not None and several:
+            some = self.watch.levels[first : first + weights.shape[1]] * (1 - self.watch.fields[field])
+            step.count(on, weights @ some)
+            step.answer(on, self.watch.levels[level])
+        return level, inside if step.guide is None else step.guide.place(level, on, inside)
+
+    def _level_weights(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> Tensor:
+        """Probabilities of a field's levels, given what the moment knows and what the field said last."""
         column = field - self.vocabulary.statics
         last, seen = torch.full((len(on),), self.vocabulary.levels), torch.zeros(len(on), 2)
         if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
@@ -274,13 +303,7 @@ class Sampler:
         y = self.network.choose(
             self._now(step, on), torch.full((len(on),), field), self.tables.last[last], seen
         )
-        weights = self.network.level_logits(y, *self.tables.told[field]).softmax(dim=1)
-        level = first + self._pick(weights)
-        if self.watch is not None:
-            some = self.watch.levels[first : first + weights.shape[1]] * (1 - self.watch.fields[field])
-            step.count(on, weights @ some)
-            step.answer(on, self.watch.levels[level])
-        return level, inside
+        return self.network.level_logits(y, *self.tables.told[field]).softmax(dim=1)
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
         """Fields not to be drawn now: had once already, or never seen so early or so late."""
@@ -291,7 +314,7 @@ class Sampler:
         barred |= ~static[:, None] & ((time < self.earliest) | (time > self.latest))
         return barred
 
-    def _remember(self, situation: Situation, drawn: Drawn, wait: Tensor, static: Tensor) -> None:
+    def remember(self, situation: Situation, drawn: Drawn, wait: Tensor, static: Tensor) -> None:
         """Write what was drawn into the chart and move the recurrence on by this moment."""
         network = self.network
         place = torch.full((int(situation.row.max()) + 1 if len(situation.row) else 1,), -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -70,6 +71,28 @@ class Watch:
         self.fields = torch.stack([*whole, torch.zeros(levels.shape[1])])
 
 
+class Guide(Protocol):
+    """Has a say in what is drawn within one moment; ``on``: places of the rows asked about.
+
+    ``weights``: the model's probabilities; what is given back is drawn from in proportion.
+    """
+
+    def fields(self, weights: Tensor, on: Tensor) -> Tensor:
+        """Which field comes next, or (last column) that the moment is complete."""
+
+    def certain(self, following: Tensor, on: Tensor) -> Tensor:
+        """The same, where the model is certain of it."""
+
+    def awaited(self, on: Tensor) -> Tensor:
+        """What comes next in a moment that is as full as any: a field that must come, or vocabulary size."""
+
+    def levels(self, weights: Tensor, on: Tensor, field: int) -> Tensor:
+        """Which level of the field that comes."""
+
+    def place(self, level: Tensor, on: Tensor, inside: Tensor) -> Tensor:
+        """The place inside the level drawn; with it the fact is drawn, once for each."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Step:
     """Where each row stands within the moment: what it knows, what was drawn just before, and what may come."""
@@ -80,6 +103,7 @@ class Step:
     static: Tensor
     barred: Tensor
     said: Tensor
+    guide: Guide | None
     chance: Tensor | None
     unanswered: Tensor | None
 
