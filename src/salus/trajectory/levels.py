@@ -11,37 +11,37 @@ from salus.trajectory.vocabulary import Vocabulary
 
 WAVES = 8
 """Sines and cosines of a value's rank, each of half a period more than the one before."""
-OWN = 0.1
-"""How large the part that a bin shares with no neighbour begins, as a share of a code's."""
 
 
 class Levels(nn.Module):
     """Vectors of all levels: (levels + 1, width); the last stands for none.
 
-    A bin's vector is smooth in its rank and value, plus a small part of its own: a value that is always charted (a
-    Glasgow score of 15) differs from its neighbours.
+    A bin's vector is smooth in its rank and value. It has no part of its own: such parts are where a network learns
+    single patients by heart. A code's vector is all its own.
     """
 
     basis: Tensor
     place: Tensor
     valued: Tensor
+    codes: Tensor
 
     def __init__(self, vocabulary: Vocabulary, width: int, *, spread: float) -> None:
         super().__init__()
         basis, place, valued = smooth_basis(vocabulary)
-        for name, table in (("basis", basis), ("place", place), ("valued", valued)):
+        codes = np.setdiff1d(np.arange(vocabulary.levels + 1), valued)
+        for name, table in (("basis", basis), ("place", place), ("valued", valued), ("codes", codes)):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
-        own = torch.randn(vocabulary.levels + 1, width) * spread
-        own[self.valued] *= OWN
-        self.own = nn.Parameter(own)
+        self.rows = vocabulary.levels + 1
+        self.own = nn.Parameter(torch.randn(len(codes), width) * spread)
         self.smooth = nn.Parameter(torch.randn(basis.shape[0], basis.shape[2], width) * spread * 0.6)
 
     def forward(self) -> Tensor:
         """All vectors, computed anew: (levels + 1, width)."""
+        table = torch.zeros(self.rows, self.own.shape[1]).index_add(0, self.codes, self.own)
         if not len(self.valued):
-            return self.own
+            return table
         smooth = torch.bmm(self.basis, self.smooth).flatten(0, 1)[self.place]
-        return self.own.index_add(0, self.valued, smooth)
+        return table.index_add(0, self.valued, smooth)
 
 
 def smooth_basis(vocabulary: Vocabulary) -> tuple[FloatArray, np.ndarray, np.ndarray]:
