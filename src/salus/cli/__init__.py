@@ -72,6 +72,13 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus train build/timeline --to build/model --minutes 5",
     ),
+    "describe": Command(
+        "salus.cli.describe",
+        "describe",
+        "Show a model's card: for what, from what, how good, how private",
+        "The road, step by step",
+        "salus describe build/model --to build/card.html",
+    ),
     "generate": Command(
         "salus.cli.generate",
         "generate",
@@ -149,8 +156,7 @@ def _dispatch(given: list[str]) -> int:
 def overview() -> str:
     """Give the help screen: every command with its one line, inside 80 columns and 24 rows."""
     lines = [
-        "Salus reads patients' timelines, learns to generate them, and shows the",
-        "evidence for every number.",
+        "Salus learns to generate patients' timelines: evidence for every number.",
         "",
         "Usage: salus COMMAND [OPTIONS]      salus COMMAND --help shows an example",
     ]

@@ -9,7 +9,7 @@ vocabulary.safetensors   value and waiting-time bins
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -29,7 +29,10 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Where a model comes from."""
+    """Where a model comes from.
+
+    ``commit``: git commit of the code, where it is known; ``trained``: when training ended, ISO 8601 with zone.
+    """
 
     salus: str
     torch: str
@@ -40,11 +43,20 @@ class Lineage:
     patients_tuning: int
     facts_after_death: int
     hardware: dict[str, str | int | float]
+    commit: str = ""
+    trained: str = ""
+    licence: str = ""
+    patients_held_out: int | None = None
+    facts_train: int | None = None
+    facts_tuning: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A network with its vocabulary, settings, training log and lineage."""
+    """A network with its vocabulary, settings, training log and lineage.
+
+    ``digest`` of model.json and of the other ``files``: known once the model has been on disk.
+    """
 
     network: Network
     vocabulary: Vocabulary
@@ -53,6 +65,7 @@ class Model:
     lineage: Lineage
     codes: list[dict[str, object]]
     digest: str = ""
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -105,6 +118,7 @@ def load_model(folder: Path) -> Model:
             lineage=Lineage(**about["lineage"]),
             codes=about["codes"],
             digest=file_digest(folder / ABOUT),
+            files=about["files"],
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelBroken(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+
+import polars as pl
 
 from salus import __version__
 from salus.errors import ModelNotWritten, SettingsRefused
 from salus.progress import Progress
+from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
-from salus.trajectory.reading import prepare
+from salus.trajectory.reading import Lessons, prepare
 from salus.trajectory.training import TrainLog, fit, settings_for
+from salus.workflows.code_version import code_commit
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
 
@@ -50,7 +55,7 @@ def train(
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
     with progress.step("Reading the timeline"):
-        lessons = prepare(read_timeline(timeline), codes, settings)
+        lessons, held_out = _read(timeline, codes, settings)
     wanted = settings_for(lessons.train.facts, minutes=minutes, seed=seed, data=digest)
     checkpoint = to.with_name(f".{to.name}.training")
     network, log = fit(
@@ -59,17 +64,7 @@ def train(
         checkpoint=checkpoint,
         progress=progress,
     )
-    lineage = Lineage(
-        salus=__version__,
-        torch=versions()["torch"],
-        timeline_digest=digest,
-        data_set=settings.name,
-        splits=settings.splits,
-        patients_train=lessons.train.patients,
-        patients_tuning=lessons.tuning.patients,
-        facts_after_death=lessons.after_death,
-        hardware=hardware(),
-    )
+    lineage = replace(_lineage(lessons, settings, digest), patients_held_out=held_out)
     model = Model(
         network=network,
         vocabulary=lessons.vocabulary,
@@ -81,6 +76,32 @@ def train(
     _write(model, to)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return _result(model, to, log)
+
+
+def _read(timeline: Path, codes: pl.DataFrame, settings: TimelineSettings) -> tuple[Lessons, int]:
+    """What is learnt from, and how many patients are held out; the rows themselves are let go."""
+    events = read_timeline(timeline)
+    held_out = events.filter(pl.col("split") == "held_out")["subject_id"].n_unique()
+    return prepare(events, codes, settings), held_out
+
+
+def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Lineage:
+    return Lineage(
+        salus=__version__,
+        commit=code_commit(),
+        torch=versions()["torch"],
+        trained=datetime.now(UTC).isoformat(timespec="seconds"),
+        timeline_digest=digest,
+        data_set=settings.name,
+        licence=settings.licence,
+        splits=settings.splits,
+        patients_train=lessons.train.patients,
+        patients_tuning=lessons.tuning.patients,
+        facts_train=lessons.train.facts,
+        facts_tuning=lessons.tuning.facts,
+        facts_after_death=lessons.after_death,
+        hardware=hardware(),
+    )
 
 
 def _check_free(to: Path) -> None:

@@ -1,0 +1,127 @@
+"""What a model card says in sentences: what the model is for and not for, and what to mind."""
+
+from __future__ import annotations
+
+from salus.trajectory.vocabulary import BIRTH, START
+from salus.workflows.pages.model_card import ModelCard
+from salus.workflows.pages.words import count
+
+GROUP_WORDS = {BIRTH: "age", START: "when the record starts"}
+SETTING_WORDS = {
+    "minutes": "wall time at most, minutes",
+    "width": "width of the state and of the fact network",
+    "depth": "layers of the fact network",
+    "dropout": "share of units dropped in training",
+    "wait_dropout": "share of units dropped in the heads of waits",
+    "share_facts": "facts in a share of a step",
+    "most_epochs": "passes over the training patients at most",
+    "rate": "highest learning rate (AdamW)",
+    "weight_decay": "weight decay",
+    "patience": "checks without a better tuning loss before stopping",
+    "checks_per_epoch": "checks a pass",
+    "averaging": "share of the running average of the weights that a step keeps",
+    "emphasis": "extra weight of what seldom happens, a fact of an average patient",
+    "most_emphasis": "extra weight of what seldom happens, at most",
+}
+LOSS = (
+    "Loss: negative log-likelihood in nats a fact (natural logarithm; smaller is better), of codes, values and waits "
+    "together. It is that of a continuous distribution of waits, and can be compared only between models of the same "
+    "records and codes.",
+)
+USERS = "People who develop or appraise such analyses and can have the evidence measured."
+BEFORE_USE = (
+    "Before synthetic patients or forecasts are used: salus appraise measures fidelity, utility, privacy attacks and "
+    "calibration on held-out patients, and salus gate judges them by a protocol frozen beforehand. This card "
+    "replaces neither.",
+    "A model knows the care of its time and place. Measure again where either differs.",
+)
+
+
+def purposes(card: ModelCard) -> tuple[str, ...]:
+    """What the model is for."""
+    clock, name = card.clock, card.lineage.data_set or "the training data"
+    since = f"counted from {clock.anchor}" if clock.anchor else "counted from the record's own start"
+    return (
+        f"Draw synthetic patients like those of “{name}”, to develop and test software and analyses where the real "
+        "records may not go.",
+        "Forecast what tends to happen to patients recorded in the same way "
+        f"(the same codes; times to the {clock.grain}, {since}), under the care they got.",
+    )
+
+
+def not_for(card: ModelCard) -> tuple[str, ...]:
+    """What the model is not for, as far as its folder tells."""
+    hidden = card.protection
+    return (
+        "Decisions about a single patient. It is not a medical device; no clinical validation is part of this card.",
+        "The effect of a treatment: it tells what happens after what, not because of what.",
+        *([] if card.knows_death else ["Deaths: no code that it knows means one."]),
+        *(
+            [
+                f"Rare things: codes that fewer than {hidden.least_patients} training patients have were withheld "
+                f"({count(hidden.withheld_codes)}) and are never drawn."
+            ]
+            if hidden.withheld_codes
+            else []
+        ),
+        *(
+            [f"Text: the values of {count(hidden.text_values)} rows were not learnt."]
+            if hidden.text_values
+            else ["Text and images."]
+        ),
+        f"Longer histories than it has seen: {count(card.vocabulary.longest_record)} moments, "
+        f"{count(card.vocabulary.longest_moment)} facts at one moment.",
+    )
+
+
+def groups(card: ModelCard) -> tuple[str, ...]:
+    """By what the model can tell patients apart, and what is not known about groups."""
+    names = [GROUP_WORDS.get(name, name) for name in card.groups]
+    shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
+    return (
+        f"Said of a patient once, without a time: {shown or 'nothing'}.",
+        "How well the model does for each group is not known from its folder; salus appraise measures groups of sex "
+        "and age where the use case names them.",
+    )
+
+
+def network(card: ModelCard) -> tuple[str, ...]:
+    """What was trained, and how, in sentences."""
+    settings, ended = card.settings, card.losses
+    return (
+        f"A recurrence over moments and a small network for the facts of a moment, of width {settings.width}: "
+        f"{count(card.parameters)} parameters.",
+        f"Trained for {ended.epochs:.1f} of at most {settings.most_epochs} passes over the training patients and at "
+        f"most {settings.minutes:g} minutes; stopped: {ended.stopped or 'not said'}. Kept are the averaged weights "
+        f"that were best on tuning patients{_after(ended.best_epoch)}.",
+        f"{settings.dropout:.0%} of units dropped in training, {settings.wait_dropout:.0%} in the heads of waits; "
+        f"seed {settings.seed}.",
+    )
+
+
+def _after(epoch: float | None) -> str:
+    return "" if epoch is None else f" (after {epoch:.1f} passes)"
+
+
+def privacy(card: ModelCard) -> tuple[str, ...]:
+    """How the patients behind the model are protected, and how far."""
+    hidden, least = card.protection, card.protection.least_patients
+    return (
+        f"Protected before training: codes that fewer than {least} patients have count as what they are a kind of "
+        f"({count(hidden.backed_off_facts)} facts) or are withheld ({count(hidden.withheld_codes)} codes, "
+        f"{count(hidden.withheld_facts)} facts); no value is drawn beyond what at least {least} patients reach.",
+        "Trained with differential privacy."
+        if card.differentially_private
+        else "Not differentially private: protection rests on these rules and on measured attacks, not on a proof.",
+        "The folder holds learnt numbers and the names of codes, no records. Until its evidence says otherwise, treat "
+        "it as the personal data it was learnt from.",
+    )
+
+
+def energy(card: ModelCard) -> str:
+    """The energy estimate with what it assumes."""
+    return (
+        f"Energy: about {card.cost.kwh:.2g} kWh, from {count(card.cost.cpu_seconds)} CPU-seconds at an assumed "
+        f"{card.cost.watts_per_core:g} W a busy core (default of the Green Algorithms calculator for a processor that "
+        "was not measured, doi:10.1002/advs.202100707; memory and cooling not counted)."
+    )
