@@ -1,4 +1,4 @@
-"""``salus generate``: draw synthetic patients from a model."""
+"""``salus generate``: draw synthetic patients from a model, all or only such as are asked for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ import typer
 
 from salus.cli import console
 from salus.workflows.generate import generate as generate_patients
+from salus.workflows.generate_given import GivenSettings, generate_given
 
 
 def generate(
     model: Annotated[Path, typer.Argument(help="The model's folder.", metavar="MODEL")],
     to: Annotated[Path, typer.Option(help="Where to write the synthetic timeline.")],
     patients: Annotated[int, typer.Option(help="How many patients to draw.")] = 1_000,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only such patients: NAME=LEVELS, such as sex=F, age=60..80, race=Asian,Hispanic. May be repeated."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Draw synthetic patients from a model."""
+    if given:
+        _under_conditions(model, to, GivenSettings(patients=patients, given=tuple(given), seed=seed), as_json)
+        return
     with console.session(as_json) as progress:
         result = generate_patients(model, to, patients=patients, seed=seed, progress=progress)
     console.result(
@@ -27,6 +37,28 @@ def generate(
         [
             f"drew {result.patients:,} synthetic patients with {result.events:,} events in {result.seconds:.1f} s "
             f"({result.patients_per_second:,.0f} patients/s)",
+            f"timeline: {result.timeline}",
+        ],
+    )
+
+
+def _under_conditions(model: Path, to: Path, settings: GivenSettings, as_json: bool) -> None:
+    """Draw only such patients, and say what that was worth."""
+    with console.session(as_json) as progress:
+        result = generate_given(model, to, settings=settings, progress=progress)
+    console.result(
+        result,
+        as_json,
+        [
+            f"drew {result.patients:,} synthetic patients with {result.events:,} events in {result.seconds:.1f} s "
+            f"({result.patients_per_second:,.0f} patients/s)",
+            f"given {', '.join(result.given)}: {result.chance:.2%} of the patients the model draws are such; "
+            f"chosen from {result.drawn:,} candidates worth {result.effective:,.0f} independent ones",
+            *(
+                ["fewer than the patients asked for: some share their static facts with others"]
+                if result.effective < result.patients
+                else []
+            ),
             f"timeline: {result.timeline}",
         ],
     )

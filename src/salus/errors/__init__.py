@@ -20,6 +20,8 @@ from __future__ import annotations
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
     BundleBroken,
+    ConditionRefused,
+    ConditionUnmet,
     EvidenceError,
     FindingsFileError,
     LossNotFinite,
@@ -101,6 +103,8 @@ __all__ = [
     "BundleBroken",
     "ChecksumWrong",
     "ColumnMissing",
+    "ConditionRefused",
+    "ConditionUnmet",
     "DiskFull",
     "EvidenceError",
     "ExportUnbalanced",

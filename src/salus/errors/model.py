@@ -65,6 +65,18 @@ class ModelNotWritten(ModelError):
     code = "SAL-309"
 
 
+class ConditionRefused(SettingsRefused):
+    """A condition on drawn patients, or an intervention, cannot be read or contradicts another."""
+
+    code = "SAL-310"
+
+
+class ConditionUnmet(ModelError):
+    """No patient the model draws meets all conditions together."""
+
+    code = "SAL-311"
+
+
 class TaskError(SalusError):
     """A task cannot be read or has no answer on these data."""
 

@@ -53,8 +53,8 @@ class Records:
 
     def of(self, patients: IntArray) -> Records:
         """Take the records of some patients, in the order given."""
-        moments = _ranges(self.moment_start[patients], self.moment_start[patients + 1])
-        facts = _ranges(self.fact_start[moments], self.fact_start[moments + 1])
+        moments = ranges_of(self.moment_start[patients], self.moment_start[patients + 1])
+        facts = ranges_of(self.fact_start[moments], self.fact_start[moments + 1])
         moment_counts = self.moment_start[patients + 1] - self.moment_start[patients]
         fact_counts = self.fact_start[moments + 1] - self.fact_start[moments]
         return Records(
@@ -70,7 +70,7 @@ class Records:
         )
 
 
-def _ranges(starts: IntArray, stops: IntArray) -> IntArray:
+def ranges_of(starts: IntArray, stops: IntArray) -> IntArray:
     """Concatenate ``range(start, stop)`` for all pairs, without a loop."""
     lengths = stops - starts
     offsets = np.repeat(starts - np.r_[0, np.cumsum(lengths)[:-1]], lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,8 @@ import polars as pl
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.conditioning import Resampling, draw_statics
+from salus.trajectory.conditions import Condition
 from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import draw_values
 from salus.trajectory.network import Network
@@ -31,21 +34,35 @@ ROW_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """Drawn patients: their facts, and one row a patient: reference moment and end in grains, age there, died."""
+    """Drawn patients: their facts, and one row a patient: reference moment and end in grains, age there, died.
+
+    ``resampling``: how they came about where conditions were set.
+    """
 
     drawn: list[Drawn]
     reference: IntArray
     end: IntArray
     died: npt.NDArray[np.bool_]
     age: FloatArray
+    resampling: Resampling | None = None
 
 
-def draw_population(network: Network, vocabulary: Vocabulary, *, patients: int, seed: int) -> Population:
-    """Draw ``patients`` whole records, from their static facts to death or the end of follow-up."""
-    sampler = Sampler(network, vocabulary, draws=InTurn(seed))
-    died = np.zeros(patients, dtype=bool)
+def draw_population(
+    network: Network, vocabulary: Vocabulary, *, patients: int, seed: int, given: Sequence[Condition] = ()
+) -> Population:
+    """Draw ``patients`` whole records, from their static facts to death or the end of follow-up.
+
+    ``given``: only such patients, as the model distributes them; raises ConditionUnmet (SAL-311) when it draws none.
+    """
+    draws = InTurn(seed)
+    sampler = Sampler(network, vocabulary, draws=draws)
+    died, resampling = np.zeros(patients, dtype=bool), None
     with torch.inference_mode():
-        situation, statics = sampler.from_nothing(patients)
+        if given:
+            statics, resampling = draw_statics(sampler, given, patients=patients, generator=draws.generator)
+            situation = sampler.begin(patients, statics)
+        else:
+            situation, statics = sampler.from_nothing(patients)
         end, age = situation.time.numpy().copy(), situation.age.numpy().copy()
         anchored = vocabulary.clock.anchor is not None
         reference = np.zeros_like(end) if anchored else end.copy()
@@ -60,7 +77,7 @@ def draw_population(network: Network, vocabulary: Vocabulary, *, patients: int, 
             situation, moment, stopped = sampler.next_moment(situation)
             end[stopped.row.numpy()] = stopped.time.numpy()
             drawn.append(moment)
-    return Population(drawn=drawn, reference=reference, end=end, died=died, age=age)
+    return Population(drawn=drawn, reference=reference, end=end, died=died, age=age, resampling=resampling)
 
 
 def timeline_rows(population: Population, vocabulary: Vocabulary, *, first_subject: int) -> pl.DataFrame:

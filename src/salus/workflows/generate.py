@@ -57,14 +57,8 @@ def generate(
             frames.append(frame)
             step.advance(count)
     seconds, cpu = time.monotonic() - began, cpu_seconds() - spent
-    events = pl.concat(frames).with_columns(split=pl.lit("train"))
-    with progress.step("Writing the synthetic timeline"):
-        write_timeline(
-            to,
-            events,
-            codes=pl.DataFrame(loaded.codes, infer_schema_length=None),
-            settings=_settings(loaded, seed),
-        )
+    events = pl.concat(frames)
+    write_synthetic(events, to, model=loaded, told=f"seed {seed}", progress=progress)
     return GenerateResult(
         timeline=to,
         patients=patients,
@@ -90,16 +84,22 @@ def _draw(model: str, job: tuple[int, int, int]) -> pl.DataFrame:
     )
 
 
-def _settings(model: Model, seed: int) -> TimelineSettings:
-    """Say that these patients are drawn, by which model, from which seed."""
+def write_synthetic(events: pl.DataFrame, to: Path, *, model: Model, told: str, progress: Progress) -> None:
+    """Write drawn patients as a timeline that says so: by which model, and what it was ``told``."""
     clock = model.vocabulary.clock
     zero = datetime.fromisoformat(clock.time_zero)
-    return TimelineSettings(
-        name=f"synthetic patients after {model.lineage.data_set or 'a timeline'}",
-        time_zero=zero if clock.anchor is not None else None,
-        grain=clock.grain,
-        anchor=clock.anchor,
-        synthetic=True,
-        source_digest=model.digest,
-        splits=f"all drawn patients are in split train; seed {seed}",
-    )
+    with progress.step("Writing the synthetic timeline"):
+        write_timeline(
+            to,
+            events.with_columns(split=pl.lit("train")),
+            codes=pl.DataFrame(model.codes, infer_schema_length=None),
+            settings=TimelineSettings(
+                name=f"synthetic patients after {model.lineage.data_set or 'a timeline'}",
+                time_zero=zero if clock.anchor is not None else None,
+                grain=clock.grain,
+                anchor=clock.anchor,
+                synthetic=True,
+                source_digest=model.digest,
+                splits=f"all drawn patients are in split train; {told}",
+            ),
+        )
