@@ -37,8 +37,8 @@ def trained() -> Model:
 
 
 @cache
-def varied() -> Model:
-    """A model of the ward with more static facts that depend on each other; not all of them are recorded.
+def varied_folder() -> Path:
+    """The folder of a model of the ward with more static facts that depend on each other; not all of them are recorded.
 
     Height (of one in two patients): near 178 cm in men and 165 in women. Allergy (a mere event): of three in five
     women and one in five men. Origin (of three in four patients): mostly There from age 60, else mostly Here.
@@ -61,7 +61,12 @@ def varied() -> Model:
     more = pl.DataFrame(rows, schema=kinds, orient="row").join(
         events.select("subject_id", "split").unique(), on="subject_id"
     )
-    return load_model(_train(pl.concat([events, more], how="diagonal"), replace(QUICK, most_epochs=20)))
+    return _train(pl.concat([events, more], how="diagonal"), replace(QUICK, most_epochs=20))
+
+
+@cache
+def varied() -> Model:
+    return load_model(varied_folder())
 
 
 def _train(events: pl.DataFrame, settings: TrainSettings) -> Path:
@@ -74,7 +79,10 @@ def _train(events: pl.DataFrame, settings: TrainSettings) -> Path:
         settings=settings,
         log=log,
         lineage=LINEAGE,
-        codes=CODES.to_dicts(),
+        codes=[
+            *CODES.to_dicts(),
+            *({"code": code} for code in sorted(set(events["code"]) - set(CODES["code"]))),
+        ],
     )
     (place / "model").mkdir()
     save_model(made, place / "model")

@@ -9,7 +9,7 @@ import typer
 
 from salus.cli import console
 from salus.workflows.generate import generate as generate_patients
-from salus.workflows.generate_given import GivenSettings, generate_given
+from salus.workflows.generate_given import GivenResult, GivenSettings, generate_given
 
 
 def generate(
@@ -22,12 +22,21 @@ def generate(
             help="Only such patients: NAME=LEVELS, such as sex=F, age=60..80, race=Asian,Hispanic. May be repeated."
         ),
     ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="So large a share of them with this code: CODE=SHARE, such as SEX//F=0.5. May be repeated."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Draw synthetic patients from a model."""
-    if given:
-        _under_conditions(model, to, GivenSettings(patients=patients, given=tuple(given), seed=seed), as_json)
+    if given or share:
+        asked = GivenSettings(
+            patients=patients, given=tuple(given or ()), shares=tuple(share or ()), seed=seed
+        )
+        _under_conditions(model, to, asked, as_json)
         return
     with console.session(as_json) as progress:
         result = generate_patients(model, to, patients=patients, seed=seed, progress=progress)
@@ -52,13 +61,25 @@ def _under_conditions(model: Path, to: Path, settings: GivenSettings, as_json: b
         [
             f"drew {result.patients:,} synthetic patients with {result.events:,} events in {result.seconds:.1f} s "
             f"({result.patients_per_second:,.0f} patients/s)",
-            f"given {', '.join(result.given)}: {result.chance:.2%} of the patients the model draws are such; "
-            f"chosen from {result.drawn:,} candidates worth {result.effective:,.0f} independent ones",
-            *(
-                ["fewer than the patients asked for: some share their static facts with others"]
-                if result.effective < result.patients
-                else []
-            ),
+            *_how(result),
             f"timeline: {result.timeline}",
+            f"{result.note}",
         ],
     )
+
+
+def _how(result: GivenResult) -> list[str]:
+    """How such patients came about, and what they are worth."""
+    lines = []
+    if result.given:
+        lines.append(
+            f"given {', '.join(result.given)}: such are {result.chance:.2%} of the patients that the model draws"
+        )
+    lines += [
+        f"{group.code}: {group.patients:,} of {result.patients:,}; "
+        f"left to itself the model draws {group.model_share:.1%} of them"
+        for group in result.groups
+    ]
+    worth = f"chosen from {result.drawn:,} candidates worth {result.effective:,.0f} independent ones"
+    few = result.effective < result.patients
+    return [*lines, worth + (": some patients share their static facts with others" if few else "")]

@@ -167,6 +167,13 @@ def draw_statics(
     return _of(_joined(rounds), chosen), resampling
 
 
+def chance_of(sampler: Sampler, conditions: Sequence[Condition], *, rows: int) -> float:
+    """Estimate which share of the patients the model draws meet the conditions, from so many candidates."""
+    guide = Conditioned(ask_statics(conditions, sampler.vocabulary, rows=rows), sampler.vocabulary)
+    sampler.statics(rows, guide)
+    return float((guide.log_weight.exp() * (guide.impossible == 0)).mean())
+
+
 def effective_size(weights: Tensor) -> float:
     """How many independent draws weighted ones are worth (Kish): the squared sum over the sum of squares.
 
