@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from salus.trajectory.batches import make_batch
-from salus.trajectory.likelihood import PARTS, likelihood, patient_likelihood
+from salus.trajectory.likelihood import PARTS, patient_likelihood
 from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import prepare
 from tests.small_ward import CODES, SETTINGS, ward
@@ -31,11 +31,16 @@ def test_a_patient_among_others_has_the_likelihood_of_the_patient_alone(network)
 
 
 def test_the_patients_together_are_the_whole(network):
-    each = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary)
-    whole = likelihood(network, LESSONS.train, LESSONS.vocabulary)
+    """The sums over one batch of all patients, cut up by patients, and by fact."""
+    each = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary, batch_facts=60)
+    with torch.no_grad():
+        whole = network(make_batch(LESSONS.train, LESSONS.vocabulary))
     assert each.facts.sum() == LESSONS.train.facts
-    for part in PARTS:
-        assert getattr(each, part).sum() / LESSONS.train.facts == pytest.approx(whole[part], rel=1e-3)
+    for part in (*PARTS, "seldom"):
+        assert each.a_fact()[part] == pytest.approx(float(whole[part]) / LESSONS.train.facts, rel=1e-3)
+    assert each.each_a_fact() @ each.facts / LESSONS.train.facts == pytest.approx(
+        sum(each.a_fact()[part] for part in PARTS)
+    )
 
 
 def test_the_order_of_patients_changes_nothing_but_the_order(network):

@@ -71,6 +71,19 @@ def test_the_loss_of_the_weights_kept_is_the_sum_of_its_parts(made: Path):
     assert losses.best == pytest.approx(losses.code + losses.value + losses.wait)
 
 
+def test_the_card_says_how_well_training_patients_are_told_from_tuning_patients(made: Path, tmp_path: Path):
+    """12 tuning patients, so 12 training patients beside them; a model from before that check says so."""
+    look = describe(made / "model").memorised_kept
+    assert look is not None and look.patients == 12
+    assert 0 <= look.auroc_lower <= look.auroc <= look.auroc_upper <= 1
+    assert look.gap_lower < look.gap < look.gap_upper
+    folder = shutil.copytree(made / "model", tmp_path / "model")
+    about = json.loads((folder / "model.json").read_text())
+    del about["log"]["curve"][0]["auroc"]
+    (folder / "model.json").write_text(json.dumps(about | {"log": about["log"] | {"best_step": 1}}))
+    assert describe(folder).memorised_kept is None
+
+
 def test_energy_is_processor_seconds_times_the_stated_watts(made: Path, tmp_path: Path):
     """3,000 CPU-seconds at 12 W are 36,000 J, a hundredth of a kilowatt hour."""
     folder = shutil.copytree(made / "model", tmp_path / "model")

@@ -21,6 +21,9 @@ def train(
     """Learn to generate patients from a timeline."""
     with console.session(as_json) as progress:
         result = train_model(folder, to, minutes=minutes, seed=seed, progress=progress)
+    told = "not measured"
+    if result.told_apart is not None:
+        told = f"{result.told_apart:.3f} [{result.told_apart_lower:.3f} to {result.told_apart_upper:.3f}]"
     console.result(
         result,
         as_json,
@@ -28,6 +31,7 @@ def train(
             f"trained on {result.patients:,} patients for {result.seconds:.0f} s ({result.epochs:.1f} epochs, "
             f"{result.facts_per_second:,.0f} facts/s); stopped: {result.stopped}",
             f"loss on tuning patients: {result.best_loss:.3f} nats per fact",
+            f"training patients told from tuning patients by their loss: AUROC {told}",
             f"model: {result.model}",
             f"learning curve: {result.curve}",
         ],

@@ -77,6 +77,12 @@ class ConditionUnmet(ModelError):
     code = "SAL-311"
 
 
+class LearntByHeart(ModelError):
+    """Training knew its patients from others before it had learnt anything worth keeping."""
+
+    code = "SAL-314"
+
+
 class TaskError(SalusError):
     """A task cannot be read or has no answer on these data."""
 

@@ -18,12 +18,30 @@ PARTS = ("code", "value", "wait")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientLikelihood:
-    """One entry a patient, shape (patients,): nats of codes, of values and of waits, and how many facts."""
+    """One entry a patient, shape (patients,): nats of codes, of values and of waits, and how many facts.
+
+    Of all patients together: ``seldom``, nats of the question about what seldom happens (part of the codes), and
+    ``impossible``, draws that no training patient had; they have no likelihood and are left out.
+    """
 
     code: FloatArray
     value: FloatArray
     wait: FloatArray
     facts: IntArray
+    seldom: float
+    impossible: float
+
+    def a_fact(self) -> dict[str, float]:
+        """The whole set's nats a fact, by part."""
+        facts = max(int(self.facts.sum()), 1)
+        sums = {name: float(getattr(self, name).sum(dtype=np.float64)) for name in PARTS}
+        sums |= {"seldom": self.seldom, "impossible": self.impossible}
+        return {name: value / facts for name, value in sums.items()}
+
+    def each_a_fact(self) -> FloatArray:
+        """Each patient's nats a fact, all parts together."""
+        nats = self.code + self.value + self.wait
+        return (nats / np.maximum(self.facts, 1)).astype(np.float32)
 
 
 def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArray]:
@@ -41,33 +59,21 @@ def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArra
     return groups
 
 
-def likelihood(
-    network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
-) -> dict[str, float]:
-    """Negative log-likelihood of records in nats per fact: of codes, value bins, waits; seldom is part of codes."""
-    network.eval()
-    totals = {"code": 0.0, "value": 0.0, "wait": 0.0, "seldom": 0.0, "impossible": 0.0}
-    with torch.no_grad():
-        for group in groups_of(records, batch_facts, seed=None):
-            parts = network(make_batch(records.of(group), vocabulary))
-            for name, value in parts.items():
-                totals[name] += float(value)
-    return {name: value / max(records.facts, 1) for name, value in totals.items()}
-
-
 def patient_likelihood(
     network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
 ) -> PatientLikelihood:
-    """Negative log-likelihood of each patient's record in nats, in the order of ``records``.
-
-    What no training patient had has no likelihood and is left out, as in :meth:`Network.forward`.
-    """
+    """Negative log-likelihood of each patient's record in nats, in the order of ``records``, nothing dropped."""
     network.eval()
     nats = {name: np.zeros(records.patients, dtype=np.float32) for name in PARTS}
+    seldom = impossible = 0.0
     with torch.no_grad():
         for group in groups_of(records, batch_facts, seed=None):
             batch = make_batch(records.of(group), vocabulary)
             losses = network.losses(batch)
+            seldom, impossible = (
+                seldom + float(losses.seldom.sum()),
+                impossible + float(losses.impossible.sum()),
+            )
             moments = records.moment_start[group + 1] - records.moment_start[group]
             patient = torch.from_numpy(np.repeat(group, moments))
             of_choice = patient[batch.step_moment[batch.choices.step[: batch.choices.number]]]
@@ -86,4 +92,4 @@ def patient_likelihood(
                     summed = torch.bincount(owner, loss.double(), minlength=records.patients)
                     nats[name] += summed.numpy().astype(np.float32)
     facts = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
-    return PatientLikelihood(**nats, facts=facts)
+    return PatientLikelihood(**nats, facts=facts, seldom=seldom, impossible=impossible)

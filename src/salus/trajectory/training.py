@@ -11,16 +11,18 @@ from pathlib import Path
 import psutil
 import torch
 
-from salus.errors import LossNotFinite
+from salus.errors import LearntByHeart, LossNotFinite
 from salus.progress import Progress, Step
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
-from salus.trajectory.likelihood import groups_of, likelihood
+from salus.trajectory.likelihood import groups_of, patient_likelihood
+from salus.trajectory.memorisation import Memorised, memorised, sample_beside
 from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import Lessons
 from salus.trajectory.vocabulary import Vocabulary
 
+BY_HEART = "learns patients by heart"
 FEW_FACTS, MOST_DROPOUT, MOST_EPOCHS = 400_000, 0.45, 12
 
 
@@ -31,7 +33,8 @@ class TrainSettings:
     ``share_facts``: facts in one of the shares of a step; ``averaging``: how much of the running average of the
     weights a step keeps; ``patience``: checks without a better tuning loss before stopping. ``emphasis``: extra
     weight of the question which of the things that seldom happen comes now, for each fact an average patient has, up
-    to ``most_emphasis``.
+    to ``most_emphasis``. ``most_gap``: training stops when a patient's loss alone tells training from tuning patients
+    with an AUROC that is surely (lower 95 % bound) above it.
     """
 
     data: str = ""
@@ -50,6 +53,7 @@ class TrainSettings:
     averaging: float = 0.995
     emphasis: float = 0.2
     most_emphasis: float = 30.0
+    most_gap: float = 0.55
 
 
 def settings_for(facts: int, *, minutes: float, seed: int, data: str) -> TrainSettings:
@@ -88,6 +92,10 @@ class TrainLog:
     stopped: str = ""
     curve: list[dict[str, float]] = field(default_factory=list)
 
+    def kept(self) -> dict[str, float]:
+        """What the check of the weights kept measured; empty where there was none."""
+        return next((point for point in self.curve if point["step"] == self.best_step), {})
+
 
 def fit(
     lessons: Lessons,
@@ -98,8 +106,9 @@ def fit(
 ) -> tuple[Network, TrainLog]:
     """Train until the minutes or epochs are used up or tuning loss stops falling; give the best averaged weights.
 
-    Resumes from ``checkpoint`` where it holds a run of the same settings. Raises LossNotFinite (SAL-303) when the loss
-    is not a number.
+    Training patients that are known too much better than tuning patients (``most_gap``) end it too. Resumes from
+    ``checkpoint`` where it holds a run of the same settings. Raises LossNotFinite (SAL-303), or LearntByHeart (SAL-314)
+    when the first check already finds that.
     """
     torch.manual_seed(settings.seed)
     vocabulary = lessons.vocabulary
@@ -156,13 +165,14 @@ class _Run:
     def until_done(self, pool: GradientPool, tuning: Records, *, checkpoint: Path, step: Step) -> None:
         """Go on, step by step, checking and saving on the way."""
         wall, cpu = time.monotonic(), _cpu_seconds()
+        beside = sample_beside(pool.records, tuning, seed=self.settings.seed)
         for epoch, index, count, shares in self._plan(pool.records):
             if self._finished():
                 break
             self._learn(pool, shares)
             self.log.epochs = epoch + (index + 1) / count
             if index + 1 == count or (index + 1) % max(1, count // self.settings.checks_per_epoch) == 0:
-                self._check(tuning, pool.vocabulary)
+                self._check(tuning, beside, pool.vocabulary)
                 self._save(checkpoint)
             now, used = time.monotonic(), _cpu_seconds()
             self.log.seconds += now - wall
@@ -170,7 +180,7 @@ class _Run:
             step.advance(now - wall, self.note())
             wall, cpu = now, used
         if not self.log.curve or self.log.curve[-1]["step"] < self.log.steps:
-            self._check(tuning, pool.vocabulary)
+            self._check(tuning, beside, pool.vocabulary)
         self.log.stopped = self.log.stopped or "epochs"
         self._save(checkpoint)
 
@@ -222,22 +232,43 @@ class _Run:
             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(used, 1.0)))
         )
 
-    def _check(self, tuning: Records, vocabulary: Vocabulary) -> None:
-        """Measure the averaged weights on tuning patients; keep them if they are the best so far."""
+    def _check(self, tuning: Records, beside: Records, vocabulary: Vocabulary) -> None:
+        """Measure the averaged weights on tuning patients, and ``beside`` on training patients; keep the best."""
         held = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
-        parts = likelihood(self.network, tuning, vocabulary, batch_facts=4 * self.settings.share_facts)
+        facts = 4 * self.settings.share_facts
+        told = patient_likelihood(self.network, tuning, vocabulary, batch_facts=facts)
+        known = patient_likelihood(self.network, beside, vocabulary, batch_facts=facts)
         self.network.load_state_dict(held)
+        parts, found = told.a_fact(), memorised(told.each_a_fact(), known.each_a_fact())
         loss = parts["code"] + parts["value"] + parts["wait"]
         aim = loss + self.emphasis * parts["seldom"]
         point = {"step": self.log.steps, "epoch": self.log.epochs, "seconds": self.log.seconds}
-        self.log.curve.append(point | {"train": self.recent, "tuning": loss, "aim": aim} | parts)
-        if aim < self.log.best_aim:
+        self.log.curve.append(
+            point | {"train": self.recent, "tuning": loss, "aim": aim} | parts | asdict(found)
+        )
+        if found.auroc_lower > self.settings.most_gap:
+            self._stop_by_heart(found)
+        elif aim < self.log.best_aim:
             self.log.best_aim, self.log.best_loss, self.log.best_step = aim, loss, self.log.steps
             self.best = {name: value.clone() for name, value in self.average.items()}
 
+    def _stop_by_heart(self, found: Memorised) -> None:
+        """Go back to the weights of an earlier check; where there is none, there is nothing to keep."""
+        if not self.log.best_step:
+            raise LearntByHeart(
+                "the first check already tells training from tuning patients: "
+                f"AUROC {found.auroc:.2f}, at least {found.auroc_lower:.2f}; bound {self.settings.most_gap:g}",
+                where="trajectory.training",
+                fix="draw the splits at random (source.yaml), so that tuning patients are like training patients; "
+                "if they are, train on more patients",
+            )
+        self.log.stopped = BY_HEART
+
     def _finished(self) -> bool:
-        """Whether the time is used up or the tuning loss has not fallen for ``patience`` checks."""
+        """Whether it has stopped, time is up or the tuning loss has not fallen for ``patience`` checks."""
+        if self.log.stopped:
+            return True
         if self.log.seconds >= self.settings.minutes * 60:
             self.log.stopped = "minutes"
         behind = [point for point in self.log.curve if point["step"] > self.log.best_step]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from salus.errors import SettingsRefused
 from salus.trajectory.artefact import ABOUT, load_model
+from salus.trajectory.memorisation import Memorised
 from salus.trajectory.training import TrainLog
 from salus.trajectory.vocabulary import Vocabulary
 from salus.workflows.pages.card_sheet import card_sheet
@@ -39,6 +41,8 @@ def describe(folder: Path) -> ModelCard:
         differentially_private=False,
         settings=model.settings,
         losses=_losses(model.log),
+        memorised_kept=_memorised(model.log.kept()),
+        memorised_last=_memorised(model.log.curve[-1] if model.log.curve else {}),
         cost=_cost(model.log),
     )
 
@@ -82,7 +86,7 @@ def _counts(vocabulary: Vocabulary) -> VocabularyCounts:
 
 
 def _losses(log: TrainLog) -> Losses:
-    best = next((point for point in log.curve if point["step"] == log.best_step), {})
+    best = log.kept()
     last = log.curve[-1] if log.curve else {}
     return Losses(
         best=log.best_loss,
@@ -96,6 +100,14 @@ def _losses(log: TrainLog) -> Losses:
         epochs=log.epochs,
         stopped=log.stopped,
     )
+
+
+def _memorised(point: dict[str, float]) -> Memorised | None:
+    """What a check found; None where an earlier version did not look."""
+    if "auroc" not in point:
+        return None
+    measured = {one.name: point[one.name] for one in fields(Memorised) if one.name != "patients"}
+    return Memorised(patients=int(point["patients"]), **measured)
 
 
 def _cost(log: TrainLog) -> Cost:

@@ -24,7 +24,10 @@ from salus.workflows.machine import hardware, versions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What a training run gave. Losses in nats per fact on tuning patients."""
+    """What a training run gave. Losses in nats per fact on tuning patients.
+
+    ``told_apart``: AUROC with which a patient's loss tells training from tuning patients, with the weights kept.
+    """
 
     model: Path
     curve: Path
@@ -37,6 +40,9 @@ class TrainResult:
     facts_per_second: float
     epochs: float
     best_loss: float
+    told_apart: float | None
+    told_apart_lower: float | None
+    told_apart_upper: float | None
     stopped: str
 
 
@@ -129,7 +135,7 @@ def _write(model: Model, to: Path) -> None:
 
 
 def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
-    seconds = max(log.seconds, 1e-9)
+    seconds, kept = max(log.seconds, 1e-9), log.kept()
     return TrainResult(
         model=to,
         curve=to / "learning_curve.svg",
@@ -142,5 +148,8 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         facts_per_second=log.facts_seen / seconds,
         epochs=log.epochs,
         best_loss=log.best_loss,
+        told_apart=kept.get("auroc"),
+        told_apart_lower=kept.get("auroc_lower"),
+        told_apart_upper=kept.get("auroc_upper"),
         stopped=log.stopped,
     )

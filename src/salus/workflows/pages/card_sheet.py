@@ -7,11 +7,11 @@ from datetime import datetime
 
 from salus.workflows.pages.card_words import (
     BEFORE_USE,
-    LOSS,
     SETTING_WORDS,
     USERS,
     energy,
     groups,
+    metrics,
     network,
     not_for,
     privacy,
@@ -19,7 +19,7 @@ from salus.workflows.pages.card_words import (
 )
 from salus.workflows.pages.model_card import ModelCard
 from salus.workflows.pages.sheet import Figure, Section, Sheet, Table
-from salus.workflows.pages.words import count
+from salus.workflows.pages.words import count, interval
 
 CURVE = Figure(
     file="learning_curve.svg",
@@ -45,7 +45,7 @@ def card_sheet(card: ModelCard, *, made: datetime) -> Sheet:
             _details(card),
             Section(name="use", heading="Intended use", tables=(_uses(card),)),
             Section(name="factors", heading="Factors", words=groups(card)),
-            Section(name="metrics", heading="Metrics", words=LOSS),
+            Section(name="metrics", heading="Metrics", words=metrics(card)),
             _evaluation_data(card),
             _training_data(card),
             _analyses(card),
@@ -161,7 +161,28 @@ def _analyses(card: ModelCard) -> Section:
         name="analyses",
         heading="Quantitative analyses",
         figures=(CURVE,),
-        tables=(_pairs("t-losses", "Loss, nats a fact", rows, words=1),),
+        tables=(_pairs("t-losses", "Loss, nats a fact", rows, words=1), _memorised(card)),
+    )
+
+
+def _memorised(card: ModelCard) -> Table:
+    looks = (("weights kept", card.memorised_kept), ("last check", card.memorised_last))
+    rows = tuple(
+        (
+            name,
+            count(look.patients),
+            interval(look.gap, look.gap_lower, look.gap_upper),
+            interval(look.auroc, look.auroc_lower, look.auroc_upper),
+        )
+        for name, look in looks
+        if look
+    )
+    return Table(
+        name="t-memorised",
+        caption="Training patients beside tuning patients, with 95 % intervals by patients",
+        heads=("at", "training patients", "gap, nats a fact", "told apart, AUROC"),
+        rows=rows,
+        empty="not measured when this model was trained",
     )
 
 

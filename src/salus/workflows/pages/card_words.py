@@ -21,12 +21,13 @@ SETTING_WORDS = {
     "checks_per_epoch": "checks a pass",
     "averaging": "share of the running average of the weights that a step keeps",
     "emphasis": "extra weight of what seldom happens, a fact of an average patient",
+    "most_gap": "AUROC above which training patients count as learnt by heart",
     "most_emphasis": "extra weight of what seldom happens, at most",
 }
 LOSS = (
     "Loss: negative log-likelihood in nats a fact (natural logarithm; smaller is better), of codes, values and waits "
     "together. It is that of a continuous distribution of waits, and can be compared only between models of the same "
-    "records and codes.",
+    "records and codes."
 )
 USERS = "People who develop or appraise such analyses and can have the evidence measured."
 BEFORE_USE = (
@@ -82,6 +83,16 @@ def groups(card: ModelCard) -> tuple[str, ...]:
         f"Said of a patient once, without a time: {shown or 'nothing'}.",
         "How well the model does for each group is not known from its folder; salus appraise measures groups of sex "
         "and age where the use case names them.",
+    )
+
+
+def metrics(card: ModelCard) -> tuple[str, ...]:
+    """What the numbers on the card mean."""
+    return (
+        LOSS,
+        "Learnt by heart: the mean loss of tuning patients less that of a sample of training patients, and the chance "
+        "that the loss of a tuning patient is the higher one of the two (AUROC; 0.5 tells nothing). Training stops "
+        f"when the lower bound of that chance passes {card.settings.most_gap:g}.",
     )
 
 

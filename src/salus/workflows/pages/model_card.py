@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from salus.trajectory.artefact import Lineage
+from salus.trajectory.memorisation import Memorised
 from salus.trajectory.training import TrainSettings
 from salus.trajectory.vocabulary import Clock, Protection
 
@@ -55,7 +56,8 @@ class Cost:
 class ModelCard:
     """A model in figures. ``groups``: static fields, by which the model tells patients apart.
 
-    ``files``: SHA-256 of each file; ``digest`` is that of model.json, which names the others.
+    ``files``: SHA-256 of each file; ``digest`` is that of model.json, which names the others. ``memorised_kept``: how
+    much better training patients are known, with the weights kept, and at the last check.
     """
 
     folder: str
@@ -71,4 +73,6 @@ class ModelCard:
     differentially_private: bool
     settings: TrainSettings
     losses: Losses
+    memorised_kept: Memorised | None
+    memorised_last: Memorised | None
     cost: Cost
