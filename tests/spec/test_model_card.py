@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import polars as pl
 import pytest
 
 from salus.cli import main
-from salus.errors import ModelBroken, SettingsRefused
+from salus.errors import ModelBroken, OtherTimeline, SettingsRefused
 from salus.progress import QUIET
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import timeline_digest, write_timeline
+from salus.timeline.store import read_settings, timeline_digest, write_timeline
+from salus.trajectory.artefact import load_model
+from salus.trajectory.reading import read_histories
 from salus.workflows.code_version import code_commit
 from salus.workflows.describe import card_page, describe, write_card
+from salus.workflows.generate import generate
 from salus.workflows.train import train
 from tests.small_ward import CODES, SETTINGS, ward
 
@@ -82,6 +86,22 @@ def test_the_card_says_how_well_training_patients_are_told_from_tuning_patients(
     del about["log"]["curve"][0]["auroc"]
     (folder / "model.json").write_text(json.dumps(about | {"log": about["log"] | {"best_step": 1}}))
     assert describe(folder).memorised_kept is None
+
+
+def test_records_in_order_only_give_a_model_and_synthetic_patients_in_order_only(tmp_path: Path):
+    """What the times do not say about real patients they cannot say about invented ones; the card warns."""
+    settings = replace(NAMED, order_only=True)
+    write_timeline(tmp_path / "t", ward(60), codes=CODES, settings=settings)
+    train(tmp_path / "t", tmp_path / "m", minutes=0.02, seed=1, progress=QUIET)
+    generate(tmp_path / "m", tmp_path / "s", patients=5, seed=1, progress=QUIET)
+    assert read_settings(tmp_path / "s").order_only
+    page = card_page(describe(tmp_path / "m"), made=MADE)
+    assert any("How long anything takes" in text for _, text in page.sections[1].tables[0].rows)
+    assert any("of times only the order" in text for _, text in page.sections[1].tables[0].rows)
+    vocabulary = load_model(tmp_path / "m").vocabulary
+    assert read_histories(ward(5), CODES, settings, vocabulary).patients == 5
+    with pytest.raises(OtherTimeline, match="only an order"):
+        read_histories(ward(5), CODES, NAMED, vocabulary)
 
 
 def test_energy_is_processor_seconds_times_the_stated_watts(made: Path, tmp_path: Path):

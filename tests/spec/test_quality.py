@@ -8,7 +8,7 @@ import polars as pl
 
 from salus.timeline.columns import CODE_COLUMNS, fit_columns
 from salus.timeline.quality import measure_quality, withhold
-from salus.timeline.quality_completeness import per_code, per_patient, per_period
+from salus.timeline.quality_completeness import per_code, per_patient, per_period, per_place
 from salus.timeline.quality_order import duplicates, known_times, time_order
 from salus.timeline.quality_plausibility import (
     histograms,
@@ -94,6 +94,24 @@ def test_rows_are_counted_by_year_since_time_zero():
     periods = per_period(drawn, CODES, datetime(2000, 1, 1))
     assert periods.select("start", "rows", "patients").rows() == [(-4, 1, 1), (0, 3, 2), (3, 1, 1)]
     assert found(periods, start=0)["rows_per_patient"] == 1.5
+
+
+def test_where_times_are_only_an_order_places_stand_for_periods_and_no_days_are_told():
+    """First moments: three rows of A and B; second moments: one row of A. The two years between them mean nothing."""
+    drawn = events("""
+        patient | time       | code  | value
+        A       | 2000-01-01 | ENTRY |
+        A       | 2000-01-02 | HDL   | 40
+        A       | 2000-01-02 | CHOL  | 140
+        A       | 2002-01-02 | HDL   | 41
+        B       | 2000-01-02 | HDL   | 40
+    """)
+    places = per_place(drawn, CODES)
+    assert places.select("start", "rows", "patients").rows() == [(1, 3, 2), (2, 1, 1)]
+    measured = measure_quality(drawn, CODES, time_zero=datetime(2000, 1, 1), order_only=True)
+    assert measured.order_only
+    assert measured.per_patient["measure"].to_list() == ["rows", "codes", "moments"]
+    assert measured.periods["start"].to_list() == [1, 2]
 
 
 def test_values_outside_the_plausible_range_are_counted_not_changed():

@@ -21,7 +21,7 @@ MADE = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 CANARY, CANARY_ID = 987.65, 555_000_111
 
 
-def write_small(folder: Path, *, synthetic: bool = False) -> Path:
+def write_small(folder: Path, *, synthetic: bool = False, order_only: bool = False) -> Path:
     """Thirty patients with twin codes on two days; one has a value and a number that must not show."""
     rows = []
     for patient in range(1, 31):
@@ -35,7 +35,9 @@ def write_small(folder: Path, *, synthetic: bool = False) -> Path:
     events = pl.DataFrame(rows, schema=kinds, orient="row").with_columns(split=pl.lit("train"))
     codes = pl.DataFrame({"code": ["<HDL>", "CHOL"], "high": [200.0, None], "unit": ["mg/dL", "mg/dL"]})
     codes = codes.with_columns(role=pl.lit("event"), description=pl.col("code"), range_source=pl.lit("house"))
-    settings = TimelineSettings(name="small", time_zero=datetime(2000, 1, 1), synthetic=synthetic)
+    settings = TimelineSettings(
+        name="small", time_zero=datetime(2000, 1, 1), synthetic=synthetic, order_only=order_only
+    )
     ordered = events.sort("subject_id", "time", "code", nulls_last=False)
     write_timeline(folder, ordered, codes=fit_columns(codes, CODE_COLUMNS, what="codes"), settings=settings)
     return folder
@@ -122,3 +124,15 @@ def test_the_same_timeline_gives_the_same_bytes(tmp_path):
 def test_a_page_about_synthetic_patients_says_so_first(tmp_path):
     report = quality(write_small(tmp_path / "timeline", synthetic=True), made=MADE)
     assert "SYNTHETIC patients" in report.page.read_text(encoding="utf-8")
+
+
+def test_a_page_about_an_order_tells_no_days(tmp_path):
+    """Two moments a patient: the page says that times are an order, and counts first and second moments."""
+    dated = quality(write_small(tmp_path / "dated"), made=MADE)
+    ordered = quality(write_small(tmp_path / "ordered", order_only=True), made=MADE)
+    page, other = (report.page.read_text(encoding="utf-8") for report in (ordered, dated))
+    assert "Times are only an order" in page and "days from first to last" not in page
+    assert "Times are only an order" not in other and "days from first to last" in other
+    content = json.loads(ordered.json.read_text(encoding="utf-8"))
+    assert content["order_only"] is True
+    assert [(row["start"], row["rows"]) for row in content["periods"]] == [(1, 60), (2, 60)]

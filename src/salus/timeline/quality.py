@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from salus.timeline.quality_completeness import per_code, per_patient, per_period, spread
+from salus.timeline.quality_completeness import per_code, per_patient, per_period, per_place, spread
 from salus.timeline.quality_order import duplicates, known_times, time_order
 from salus.timeline.quality_plausibility import (
     histograms,
@@ -22,7 +22,11 @@ SMALLEST_GROUP = 5  # fewer patients than this are not counted aloud
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """All measures of one timeline; counts about fewer than five patients are null and ``withheld``."""
+    """All measures of one timeline; counts about fewer than five patients are null and ``withheld``.
+
+    ``order_only``: its times are an order and no distances, so that places in the order stand for periods and nothing
+    is counted in days.
+    """
 
     patients: int
     rows: int
@@ -37,6 +41,7 @@ class Quality:
     units: pl.DataFrame
     twins: pl.DataFrame
     known_times: pl.DataFrame
+    order_only: bool = False
 
 
 def withhold(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -47,8 +52,11 @@ def withhold(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
     )
 
 
-def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: datetime | None) -> Quality:
+def measure_quality(
+    events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: datetime | None, order_only: bool = False
+) -> Quality:
     """Measure a timeline: completeness, plausibility, order, duplicates, units and twin codes."""
+    periods = per_place(events, codes) if order_only else per_period(events, codes, time_zero)
     described = codes.select("code", "description", "role", "unit")
     return Quality(
         patients=events["subject_id"].n_unique(),
@@ -59,8 +67,8 @@ def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: dat
             "share_of_patients",
             "missing_value",
         ),
-        per_patient=_spread_of_many(events, codes),
-        periods=withhold(per_period(events, codes, time_zero), "rows", "rows_per_patient"),
+        per_patient=_spread_of_many(events, codes, order_only=order_only),
+        periods=withhold(periods, "rows", "rows_per_patient"),
         values=_values_of_many(events),
         histograms=histograms(events, codes, smallest=SMALLEST_GROUP),
         outside_range=withhold(outside_range(events, codes), "below", "above"),
@@ -69,12 +77,14 @@ def measure_quality(events: pl.DataFrame, codes: pl.DataFrame, *, time_zero: dat
         units=withhold(unit_conflicts(events, codes), "rows"),
         twins=withhold(twin_codes(events), "moments", "identical"),
         known_times=withhold(known_times(events), "known_before_time"),
+        order_only=order_only,
     )
 
 
-def _spread_of_many(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+def _spread_of_many(events: pl.DataFrame, codes: pl.DataFrame, *, order_only: bool) -> pl.DataFrame:
     patients = per_patient(events, codes)
-    return spread(patients if patients.height >= SMALLEST_GROUP else patients.clear())
+    found = spread(patients if patients.height >= SMALLEST_GROUP else patients.clear())
+    return found.filter(pl.col("measure") != "days") if order_only else found
 
 
 def _values_of_many(events: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,8 @@ YEAR_US = int(365.25 * DAY_US)
 # width of a period by the span it has to divide: the first entry whose span is exceeded is used
 PERIODS = ((3 * YEAR_US, YEAR_US, "year"), (90 * DAY_US, 30 * DAY_US, "30 days"), (4 * DAY_US, DAY_US, "day"))
 SHORTEST = (4 * HOUR_US, "4 hours")
+IN_ORDER = "moment in order"
+"""What a period is where times say only the order."""
 PLAIN_ROLE = "event"
 
 
@@ -102,6 +104,13 @@ def per_period(events: pl.DataFrame, codes: pl.DataFrame, time_zero: datetime | 
     since = plain.with_columns((pl.col("time") - time_zero).dt.total_microseconds().alias("offset"))
     width, name = period_width(since["offset"])
     return _count_periods(since.with_columns((pl.col("offset") // width).alias("start")), name)
+
+
+def per_place(events: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    """Count rows and patients for each place in the order: every patient's first moment, second moment and so on."""
+    plain = plain_events(events, codes)
+    place = pl.col("time").rank("dense").over("subject_id").cast(pl.Int64)
+    return _count_periods(plain.with_columns(place.alias("start")), IN_ORDER)
 
 
 def _count_periods(plain: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -41,6 +41,7 @@ def clock_of(codes: pl.DataFrame, settings: TimelineSettings) -> Clock:
         anchor=settings.anchor if settings.time_zero else None,
         follow_up_end=roles.get("follow_up_end"),
         birth=roles.get("birth"),
+        order_only=settings.order_only,
     )
 
 
@@ -116,6 +117,14 @@ def read_histories(
         raise OtherTimeline(
             f"the timeline counts in {clock.grain}s from {clock.anchor or clock.time_zero}, "
             f"the model in {trained.grain}s from {trained.anchor or trained.time_zero}",
+            where="metadata/dataset.json",
+            fix="use a timeline ingested with the source.yaml of the model's training data",
+        )
+    if clock.order_only != trained.order_only:
+        raise OtherTimeline(
+            "the times of the timeline say only an order, those of the model say when"
+            if clock.order_only
+            else "the times of the model say only an order, those of the timeline say when",
             where="metadata/dataset.json",
             fix="use a timeline ingested with the source.yaml of the model's training data",
         )

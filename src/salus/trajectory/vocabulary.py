@@ -86,13 +86,17 @@ class Protection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """How the source counts time: the anchor every subject has, time zero, and the resolution (grain)."""
+    """How the source counts time: the anchor every subject has, time zero, and the resolution (grain).
+
+    ``order_only``: its times say in which order things happened, not when, nor how long it took.
+    """
 
     time_zero: str
     grain: str
     anchor: str | None = None
     follow_up_end: str | None = None
     birth: str | None = None
+    order_only: bool = False
 
     @property
     def grain_seconds(self) -> int:

@@ -14,7 +14,7 @@ from salus.progress import QUIET, Progress
 from salus.timeline.quality import SMALLEST_GROUP, Quality, measure_quality
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
-from salus.workflows.pages.quality_sheet import checks, quality_sheet
+from salus.workflows.pages.quality_sheet import TIMES_ARE_ORDER, checks, quality_sheet
 from salus.workflows.pages.render import one_file
 from salus.workflows.pages.sheet import Sheet, write_sheet
 
@@ -41,7 +41,9 @@ def quality(
         settings, digest = read_settings(timeline), timeline_digest(timeline)
         events, codes = read_timeline(timeline), read_codes(timeline)
         step.advance()
-        measured = measure_quality(events, codes, time_zero=settings.time_zero)
+        measured = measure_quality(
+            events, codes, time_zero=settings.time_zero, order_only=settings.order_only
+        )
         step.advance()
         head = _head(measured, settings, digest, made or datetime.now(UTC))
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,8 @@ def quality(
 def _head(measured: Quality, settings: TimelineSettings, digest: str, made: datetime) -> Sheet:
     mark = "SYNTHETIC patients, made by a model. " if settings.synthetic else ""
     name = f" of {settings.name}" if settings.name else ""
-    lead = f"{mark}{measured.rows:,} rows of {measured.patients:,} patients in {measured.codes.height} codes."
+    order = f" {TIMES_ARE_ORDER}" if settings.order_only else ""
+    lead = f"{mark}{measured.rows:,} rows of {measured.patients:,} patients in {measured.codes.height} codes.{order}"
     title = f"Quality{name}"
     return Sheet(title=title, lead=lead, made=made.isoformat(), digest=digest, seed=None, sections=())
 

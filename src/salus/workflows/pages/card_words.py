@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from salus.trajectory.vocabulary import BIRTH, START
+from salus.trajectory.vocabulary import BIRTH, START, Clock
 from salus.workflows.pages.model_card import ModelCard
 from salus.workflows.pages.words import count
 
@@ -41,13 +41,17 @@ BEFORE_USE = (
 def purposes(card: ModelCard) -> tuple[str, ...]:
     """What the model is for."""
     clock, name = card.clock, card.lineage.data_set or "the training data"
-    since = f"counted from {clock.anchor}" if clock.anchor else "counted from the record's own start"
+    times = "of times only the order" if clock.order_only else f"times to the {clock.grain}, {_since(clock)}"
     return (
         f"Draw synthetic patients like those of “{name}”, to develop and test software and analyses where the real "
         "records may not go.",
         "Forecast what tends to happen to patients recorded in the same way "
-        f"(the same codes; times to the {clock.grain}, {since}), under the care they got.",
+        f"(the same codes; {times}), under the care they got.",
     )
+
+
+def _since(clock: Clock) -> str:
+    return f"counted from {clock.anchor}" if clock.anchor else "counted from the record's own start"
 
 
 def not_for(card: ModelCard) -> tuple[str, ...]:
@@ -56,6 +60,7 @@ def not_for(card: ModelCard) -> tuple[str, ...]:
     return (
         "Decisions about a single patient. It is not a medical device; no clinical validation is part of this card.",
         "The effect of a treatment: it tells what happens after what, not because of what.",
+        *(["How long anything takes: its times are only an order."] if card.clock.order_only else []),
         *([] if card.knows_death else ["Deaths: no code that it knows means one."]),
         *(
             [

@@ -8,6 +8,7 @@ from typing import cast
 import polars as pl
 
 from salus.timeline.quality import Quality
+from salus.timeline.quality_completeness import IN_ORDER
 from salus.workflows.pages.comparison import period_name
 from salus.workflows.pages.drawing import Drawn
 from salus.workflows.pages.pictures import Described, over_periods, share_bars, value_histogram
@@ -17,6 +18,8 @@ from salus.workflows.pages.words import WITHHELD, count, number, share, shown_un
 MOST_BARS = 60
 MOST_HISTOGRAMS = 60
 LEFT_AS_IS = "Nothing is repaired. What needs a look stays in the timeline as it came, and is shown here."
+TIMES_ARE_ORDER = "Times are only an order: they say what came before what, not when nor how long it took."
+PLACES = "Places in the order stand for periods: each patient's first moment, second moment and so on."
 BETWEEN = "Between the 1st and the 99th percentile. Bars that stand for fewer than 5 patients are left out."
 NOTES = (
     "Counts that concern one to four patients are written “fewer than 5 patients”; outer quantiles of small groups"
@@ -45,7 +48,7 @@ def quality_sheet(quality: Quality, head: Sheet, *, assumed_known_time: int) -> 
             tables=(_spread_table(quality),),
             folded=(_codes_table(quality),),
         ),
-        Section(name="time", heading="Over time", figures=tuple(figure for figure, _ in periods)),
+        _over_time(quality, periods),
         Section(
             name="values",
             heading="Values",
@@ -58,6 +61,13 @@ def quality_sheet(quality: Quality, head: Sheet, *, assumed_known_time: int) -> 
     )
     drawn = [bars, *periods, *histograms]
     return replace(head, sections=sections), {figure.file: svg for figure, svg in drawn}
+
+
+def _over_time(quality: Quality, periods: list[Drawn]) -> Section:
+    figures = tuple(figure for figure, _ in periods)
+    if quality.order_only:
+        return Section(name="time", heading="In order", words=(TIMES_ARE_ORDER, PLACES), figures=figures)
+    return Section(name="time", heading="Over time", figures=figures)
 
 
 def _details(quality: Quality) -> tuple[Table, ...]:
@@ -151,12 +161,13 @@ def _period_pictures(quality: Quality) -> list[Drawn]:
     if periods.is_empty():
         return []
     ends = " The first and last hold everything before and after." if periods["open"].any() else ""
+    period = "place" if quality.order_only else "period"
     captions = {
-        "rows": f"Rows in each period.{ends}",
-        "patients": f"Patients with a row in each period.{ends}",
-        "rows_per_patient": f"Rows per patient who has any in the period.{ends}",
+        "rows": f"Rows in each {period}.{ends}",
+        "patients": f"Patients with a row in each {period}.{ends}",
+        "rows_per_patient": f"Rows per patient who has any in the {period}.{ends}",
     }
-    since = period_name(periods)
+    since = IN_ORDER if quality.order_only else period_name(periods)
     return [over_periods(periods, column, since=since, caption=said) for column, said in captions.items()]
 
 
