@@ -33,6 +33,9 @@ from salus.errors import (
 from salus.progress import Progress, Step
 
 JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+RAY_OPTION = Annotated[
+    str | None, typer.Option(help="Work on the Ray cluster whose head is at host:port.", metavar="ADDRESS")
+]
 WITHOUT_NOTE = 76
 """Columns that name, bar, count and time may take; the note beside them gets the rest of the screen."""
 PLAIN_SECONDS = 10.0

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.compute.ray_cluster import ray_cluster
 from salus.workflows.forecast import ForecastSettings
 from salus.workflows.forecast import forecast as forecast_risks
 
@@ -22,10 +23,11 @@ def forecast(
     split: Annotated[
         str, typer.Option(help="Patients to forecast for: train, tuning, held_out or all.")
     ] = "held_out",
+    ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Give each patient's risk, with its interval, from sampled futures."""
-    with console.session(as_json) as progress:
+    with console.session(as_json) as progress, ray_cluster(ray):
         result = forecast_risks(
             model,
             folder,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.compute.ray_cluster import ray_cluster
 from salus.workflows.generate import generate as generate_patients
 from salus.workflows.generate_given import GivenResult, GivenSettings, generate_given
 
@@ -29,6 +30,7 @@ def generate(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
+    ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Draw synthetic patients from a model."""
@@ -36,9 +38,10 @@ def generate(
         asked = GivenSettings(
             patients=patients, given=tuple(given or ()), shares=tuple(share or ()), seed=seed
         )
-        _under_conditions(model, to, asked, as_json)
+        with ray_cluster(ray):
+            _under_conditions(model, to, asked, as_json)
         return
-    with console.session(as_json) as progress:
+    with console.session(as_json) as progress, ray_cluster(ray):
         result = generate_patients(model, to, patients=patients, seed=seed, progress=progress)
     console.result(
         result,

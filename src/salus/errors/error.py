@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
 
 
 class SalusError(Exception):
@@ -16,6 +17,10 @@ class SalusError(Exception):
         self.what = what
         self.where = where
         self.fix = fix
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Survive the way from one process to another."""
+        return partial(type(self), where=self.where, fix=self.fix), (self.what,)
 
     def __str__(self) -> str:
         return f"[{self.code}] {self.what}\n  where: {self.where}\n  fix:   {self.fix}"

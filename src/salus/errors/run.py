@@ -60,6 +60,24 @@ class UnknownExample(RunError):
     code = "SAL-507"
 
 
+class RayMissing(RunError):
+    """A cluster was named, but Ray is not installed here."""
+
+    code = "SAL-508"
+
+
+class ClusterUnreachable(RunError):
+    """No Ray cluster answers at the address given."""
+
+    code = "SAL-509"
+
+
+class ClusterUnfit(RunError):
+    """A node of the cluster has other versions than this machine, or the cluster has no processor."""
+
+    code = "SAL-510"
+
+
 class NothingToReport(RunError):
     """A folder holds no run to report on."""
 

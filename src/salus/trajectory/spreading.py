@@ -1,4 +1,4 @@
-"""Spread independent chunks of sampling over processes, one thread each; the same chunks give the same draws."""
+"""Spread independent chunks of sampling over processes or a cluster; the same chunks give the same draws."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
+from salus.compute.ray_cluster import RayCluster, current_cluster
 from salus.errors import WorkerLost
 from salus.trajectory.gradients import cores_here
 
@@ -20,7 +21,14 @@ Made = TypeVar("Made")
 def spread(
     work: Callable[[Job], Made], jobs: Sequence[Job], *, processes: int | None = None
 ) -> Iterator[Made]:
-    """Yield ``work(job)`` in order of ``jobs``; ``work`` and jobs must be picklable. Default: a process a core."""
+    """Yield ``work(job)`` in order of ``jobs``, one thread each; ``work`` and jobs must be picklable.
+
+    Default: on the cluster that the command opened, or in a process a core. Raises WorkerLost (SAL-307).
+    """
+    cluster = current_cluster()
+    if cluster is not None and processes is None and len(jobs) > 1:
+        yield from _spread_far(cluster, work, jobs)
+        return
     count = min(processes or cores_here(), len(jobs))
     if count <= 1:
         threads = torch.get_num_threads()
@@ -44,3 +52,20 @@ def spread(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _spread_far(cluster: RayCluster, work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:
+    """The same on a cluster: ``work`` is sent to each node once."""
+    with cluster.crew(_OneThread[Job, Made], work, most=len(jobs)) as crew:
+        yield from crew.answers(jobs)
+
+
+class _OneThread(Generic[Job, Made]):
+    """Does the work with one thread, on whatever machine."""
+
+    def __init__(self, work: Callable[[Job], Made]) -> None:
+        torch.set_num_threads(1)
+        self.work = work
+
+    def __call__(self, job: Job, _: object) -> Made:
+        return self.work(job)

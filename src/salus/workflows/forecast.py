@@ -16,11 +16,12 @@ from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import SettingsRefused, TooFewPatients
 from salus.progress import Progress
 from salus.timeline.store import read_codes, read_settings, read_timeline
-from salus.trajectory.artefact import load_model
+from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.forecasting import Asked, Histories, Question, Risks, draw_risks
 from salus.trajectory.reading import read_histories
+from salus.trajectory.sending import received, sent
 from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import Clock
 from salus.workflows.stages import cpu_seconds
@@ -83,7 +84,7 @@ def forecast(
     asked = Asked(questions=questions_of(task, loaded.vocabulary.clock), samples=settings.samples)
     risks = []
     with progress.step("Drawing futures", total=records.patients, unit="patients") as step:
-        for drawn in spread(partial(_draw, str(model), asked), jobs):
+        for drawn in spread(partial(_draw, sent(model, loaded), asked), jobs):
             risks.append(drawn)
             step.advance(len(drawn.risk))
     _write(_table(moments, task, risks), to)
@@ -145,10 +146,10 @@ def grains_of(times: pl.Series, clock: Clock) -> IntArray:
     return (micros // (clock.grain_seconds * 1_000_000)).to_numpy().astype(np.int64)
 
 
-def _draw(model: str, asked: Asked, job: tuple[Histories, int]) -> Risks:
+def _draw(model: Path | Model, asked: Asked, job: tuple[Histories, int]) -> Risks:
     """Draw the futures of one chunk; runs in a process of its own."""
     histories, seed = job
-    loaded = load_model(Path(model))
+    loaded = received(model)
     return draw_risks(loaded.network, loaded.vocabulary, histories=histories, asked=asked, seed=seed)
 
 

@@ -16,6 +16,7 @@ from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import write_timeline
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.generating import draw_rows
+from salus.trajectory.sending import received, sent
 from salus.trajectory.spreading import spread
 from salus.workflows.stages import cpu_seconds
 
@@ -53,7 +54,7 @@ def generate(
     jobs = [(number, min(CHUNK, patients - number * CHUNK), seed) for number in range(-(-patients // CHUNK))]
     frames = []
     with progress.step("Generating", total=patients, unit="patients") as step:
-        for (_, count, _), frame in zip(jobs, spread(partial(_draw, str(model)), jobs), strict=True):
+        for (_, count, _), frame in zip(jobs, spread(partial(_draw, sent(model, loaded)), jobs), strict=True):
             frames.append(frame)
             step.advance(count)
     seconds, cpu = time.monotonic() - began, cpu_seconds() - spent
@@ -71,10 +72,10 @@ def generate(
     )
 
 
-def _draw(model: str, job: tuple[int, int, int]) -> pl.DataFrame:
+def _draw(model: Path | Model, job: tuple[int, int, int]) -> pl.DataFrame:
     """Draw one chunk; runs in a process of its own."""
     number, count, seed = job
-    loaded = load_model(Path(model))
+    loaded = received(model)
     return draw_rows(
         loaded.network,
         loaded.vocabulary,

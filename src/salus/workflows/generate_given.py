@@ -17,6 +17,7 @@ from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.conditioning import Resampling
 from salus.trajectory.conditions import Condition, read_conditions
 from salus.trajectory.generating import draw_population, timeline_rows
+from salus.trajectory.sending import received, sent
 from salus.trajectory.shares import Cell, Share, choices_of, plan_cells, read_shares
 from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import Vocabulary
@@ -100,7 +101,7 @@ def generate_given(model: Path, to: Path, *, settings: GivenSettings, progress: 
     chunks, frames, resamplings = _chunks(cells, settings), [], []
     with progress.step("Generating", total=patients, unit="patients") as step:
         for chunk, (frame, resampling) in zip(
-            chunks, spread(partial(_draw, str(model)), chunks), strict=True
+            chunks, spread(partial(_draw, sent(model, loaded)), chunks), strict=True
         ):
             frames.append(frame)
             resamplings.append(resampling)
@@ -183,9 +184,9 @@ def _told(settings: GivenSettings) -> str:
     return "; ".join([*parts, NO_SAMPLE])
 
 
-def _draw(model: str, chunk: _Chunk) -> tuple[pl.DataFrame, Resampling]:
+def _draw(model: Path | Model, chunk: _Chunk) -> tuple[pl.DataFrame, Resampling]:
     """Draw one chunk; runs in a process of its own."""
-    loaded = load_model(Path(model))
+    loaded = received(model)
     drawn = draw_population(
         loaded.network, loaded.vocabulary, patients=len(chunk.subjects), seed=chunk.seed, given=chunk.given
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import salus
+from salus.compute.ray_cluster import cpu_seconds_elsewhere
 from salus.errors import OccupiedFolder
 from salus.workflows.machine import MemoryWatch
 
@@ -101,9 +102,10 @@ def read_marker(folder: Path, name: str) -> Done | None:
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended."""
+    """CPU time of this process, of its children that have ended, and of the cluster's processes."""
     spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
+    here = spent.user + spent.system + spent.children_user + spent.children_system
+    return here + cpu_seconds_elsewhere()
 
 
 def _begin(folder: Path, stage: Stage, digest: str) -> None:
