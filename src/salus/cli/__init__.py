@@ -93,6 +93,14 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus forecast build/model build/timeline --task examples/cohort/task.yaml --to risks.parquet",
     ),
+    "simulate": Command(
+        "salus.cli.simulate",
+        "simulate",
+        "Give risks without and with a change, as the model expects: no proof",
+        "The road, step by step",
+        "salus simulate build/model build/timeline --task examples/cohort/task.yaml "
+        "--do LOINC//8480-6=120@index --to arms.parquet",
+    ),
     "export": Command(
         "salus.cli.export",
         "export",
@@ -157,11 +165,11 @@ def overview() -> str:
     """Give the help screen: every command with its one line, inside 80 columns and 24 rows."""
     lines = [
         "Salus learns to generate patients' timelines: evidence for every number.",
-        "",
         "Usage: salus COMMAND [OPTIONS]      salus COMMAND --help shows an example",
+        "Every command takes --json. salus --version prints the version.",
     ]
     for group in GROUPS:
         members = [(name, command) for name, command in COMMANDS.items() if command.group == group]
         if members:
             lines += ["", group, *(f"  {name:<9} {command.help}" for name, command in members)]
-    return "\n".join([*lines, "", "Every command takes --json. salus --version prints the version."])
+    return "\n".join(lines)

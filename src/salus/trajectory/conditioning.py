@@ -33,7 +33,7 @@ IMPOSSIBLE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Demand:
     """What is asked of one moment: facts that must come, fields that may not, and places allowed in each level.
 
     ``closed`` (rows, fields) bool; ``low``, ``high`` (levels,).
@@ -51,18 +51,18 @@ class Conditioned:
     ``impossible`` (rows,): how often the model would never have drawn what was asked.
     """
 
-    def __init__(self, asked: Asked, vocabulary: Vocabulary) -> None:
-        rows, self.asked, self.size = len(asked.wanted.fields), asked, vocabulary.size
+    def __init__(self, demand: Demand, vocabulary: Vocabulary) -> None:
+        rows, self.demand, self.size = len(demand.wanted.fields), demand, vocabulary.size
         self.log_weight = torch.zeros(rows, dtype=torch.float64)
         self.impossible = torch.zeros(rows, dtype=torch.int64)
-        self.share = (asked.high - asked.low).clamp(min=0)
+        self.share = (demand.high - demand.low).clamp(min=0)
         self.start = vocabulary.field_start
         self.level_field = torch.from_numpy(vocabulary.level_field)
         self.unsaid = torch.from_numpy(vocabulary.unsaid)
 
     def fields(self, weights: Tensor, on: Tensor) -> Tensor:
         """Close what may not come, and everything behind what must."""
-        must = self.asked.wanted.field(on)[:, None]
+        must = self.demand.wanted.field(on)[:, None]
         place = torch.arange(self.size + 1)
         allowed = (place == must) | ((place < must) & ~self._closed(on))
         return self._weigh(weights * allowed, on, otherwise=(place == must).float())
@@ -77,12 +77,12 @@ class Conditioned:
 
     def awaited(self, on: Tensor) -> Tensor:
         """The next field that must come."""
-        return self.asked.wanted.field(on)
+        return self.demand.wanted.field(on)
 
     def levels(self, weights: Tensor, on: Tensor, field: int) -> Tensor:
         """Keep the levels allowed; a level that is read and never drawn tells nothing of its probability."""
         first, last = (int(place) for place in self.start[field : field + 2])
-        wanted = self.asked.wanted.level(on, field)
+        wanted = self.demand.wanted.level(on, field)
         one = torch.arange(first, last) == wanted[:, None]
         allowed = torch.where((wanted >= 0)[:, None], one.float(), self.share[first:last])
         unsaid = (wanted >= 0) & self.unsaid[wanted.clamp(min=0)]
@@ -91,14 +91,14 @@ class Conditioned:
     def place(self, level: Tensor, on: Tensor, inside: Tensor) -> Tensor:
         """The place recorded, or one that the conditions allow."""
         field = self.level_field[level]
-        given = self.asked.wanted.place(on, field).float()
-        self.asked.wanted.said(on, field)
-        low, high = self.asked.low[level], self.asked.high[level]
+        given = self.demand.wanted.place(on, field).float()
+        self.demand.wanted.said(on, field)
+        low, high = self.demand.low[level], self.demand.high[level]
         return torch.where(given.isnan(), low + (high - low) * inside, given)
 
     def _closed(self, on: Tensor) -> Tensor:
         """Which fields may not come; that the moment is complete is not closed. (N, fields + 1)."""
-        return torch.cat([self.asked.closed[on], torch.zeros(len(on), 1, dtype=torch.bool)], dim=1)
+        return torch.cat([self.demand.closed[on], torch.zeros(len(on), 1, dtype=torch.bool)], dim=1)
 
     def _weigh(self, allowed: Tensor, on: Tensor, *, otherwise: Tensor) -> Tensor:
         """Take what is allowed into the weight; ``otherwise``: what to draw from where nothing of it is likely."""
@@ -113,7 +113,7 @@ class Conditioned:
         self.log_weight[on] += float(np.log(IMPOSSIBLE))
 
 
-def ask_statics(conditions: Sequence[Condition], vocabulary: Vocabulary, *, rows: int) -> Asked:
+def ask_statics(conditions: Sequence[Condition], vocabulary: Vocabulary, *, rows: int) -> Demand:
     """The same conditions for ``rows`` new patients."""
     low, high = torch.zeros(vocabulary.levels), torch.ones(vocabulary.levels)
     closed = torch.zeros(vocabulary.size, dtype=torch.bool)
@@ -124,7 +124,7 @@ def ask_statics(conditions: Sequence[Condition], vocabulary: Vocabulary, *, rows
     needed = torch.tensor([one.field for one in conditions if one.needed], dtype=torch.int64)
     fields = needed[None].expand(rows, -1)
     wanted = Wanted(fields, torch.full_like(fields, -1), fields * torch.nan, size=vocabulary.size)
-    return Asked(wanted=wanted, closed=closed[None].expand(rows, -1), low=low, high=high)
+    return Demand(wanted=wanted, closed=closed[None].expand(rows, -1), low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

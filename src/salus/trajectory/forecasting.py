@@ -9,7 +9,7 @@ Follow-up does not end in a sampled future: censoring happens to records, not to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from salus.trajectory.bins import FloatArray, IntArray
-from salus.trajectory.draws import InTurn
+from salus.trajectory.draws import Draws, InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Sampler
@@ -72,11 +72,16 @@ class Settling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where sampled futures begin, a row a future: the sampler that watches the outcomes, and where each row stands."""
+    """Where sampled futures begin, a row a future: the sampler that watches the outcomes, and where each row stands.
+
+    ``step``: moves every row on to its next moment (None: as the model draws it); nothing is known to have happened up
+    to the grains given.
+    """
 
     sampler: Sampler
     situation: Situation
     settling: Settling
+    step: Callable[[Situation, torch.Tensor | None], tuple[Situation, Drawn]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +101,19 @@ def start_futures(
     network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, seed: int
 ) -> Start:
     """Read each history and set ``asked.samples`` futures at its end; to be called in inference mode."""
+    sampler, many, settling = set_out(
+        network, vocabulary, histories=histories, asked=asked, draws=InTurn(seed)
+    )
+    return Start(sampler=sampler, situation=many, settling=settling)
+
+
+def set_out(
+    network: Network, vocabulary: Vocabulary, *, histories: Histories, asked: Asked, draws: Draws
+) -> tuple[Sampler, Situation, Settling]:
+    """Set ``asked.samples`` futures at the end of each history, with a sampler that watches the outcomes."""
     outcome, ending = settling_levels(vocabulary, asked.questions)
     watch = Watch(torch.from_numpy(outcome.T).float(), vocabulary)
-    sampler = Sampler(network, vocabulary, draws=InTurn(seed), watch=watch)
+    sampler = Sampler(network, vocabulary, draws=draws, watch=watch)
     patients = torch.arange(histories.records.patients)
     many = sampler.from_history(histories.records).of(patients.repeat_interleave(asked.samples))
     many.row = torch.arange(len(many.row))
@@ -107,7 +122,7 @@ def start_futures(
         horizons=horizons_of(asked.questions),
         settles=outcome | ending,
     )
-    return Start(sampler=sampler, situation=many, settling=settling)
+    return sampler, many, settling
 
 
 def walk(start: Start, *, to_the_end: bool) -> Iterator[Moment]:
@@ -122,7 +137,10 @@ def walk(start: Start, *, to_the_end: bool) -> Iterator[Moment]:
     unsettled = np.ones(limit.shape, dtype=bool)
     silent: torch.Tensor | None = torch.from_numpy(settling.index)
     for _ in range(sampler.vocabulary.longest_record):
-        situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
+        if start.step is None:
+            situation, drawn, _ = sampler.next_moment(situation, ends=False, silent_until=silent)
+        else:
+            situation, drawn = start.step(situation, silent)
         silent, live, time = None, situation.row.numpy(), situation.time.numpy()
         if drawn.chance is None:
             raise ValueError("the sampler of a forecast must watch its outcomes")

@@ -180,18 +180,30 @@ class Sampler:
         self.remember(situation, drawn, wait, static)
         return drawn
 
+    def chance_within(self, situation: Situation, grains: Tensor, *, silent_until: Tensor | None) -> Tensor:
+        """The chance that each row's next moment comes within so many grains."""
+        least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
+        weights, lowest, room = self._wait_bins(self.network.waits(situation.state)[0], least)
+        share = ((grains[:, None] + 1 - lowest) / room).clamp(0, 1)
+        return (weights * share).double().sum(dim=1) / weights.double().sum(dim=1)
+
     def _draw_wait(self, logs: Tensor, least: Tensor | None, rows: Tensor) -> Tensor:
         """Draw grains from binned log-probabilities, evenly inside a bin; longer than ``least`` where given."""
-        low, high = self.edges[:-1], self.edges[1:]
-        weights = logs.exp()
-        if least is not None:
-            share = ((high - torch.maximum(low, least[:, None] + 1)).clamp(min=0)) / (high - low)
-            weights = weights * share
-            weights[:, -1] += 1e-12
+        weights, lowest, room = self._wait_bins(logs, least)
         bins, place = self.draws.wait(weights, rows)
-        lowest = low[bins] if least is None else torch.maximum(low[bins], least + 1)
-        room = (high[bins] - lowest).clamp(min=1)
-        return lowest + (place * room).long()
+        own = torch.arange(len(bins)) if len(lowest) > 1 else 0
+        return lowest[own, bins] + (place * room[own, bins]).long()
+
+    def _wait_bins(self, logs: Tensor, least: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of the bins, their lowest wait and their width; of each row, or of all alike (one row)."""
+        low, high = self.edges[None, :-1], self.edges[None, 1:]
+        weights = logs.exp()
+        if least is None:
+            return weights, low, (high - low).clamp(min=1)
+        lowest = torch.maximum(low, least[:, None] + 1)
+        weights = weights * ((high - lowest).clamp(min=0) / (high - low))
+        weights[:, -1] += 1e-12
+        return weights, lowest, (high - lowest).clamp(min=1)
 
     def _time(self, situation: Situation, wait: Tensor, static: Tensor) -> Tensor:
         return time_features(situation.time, wait, situation.age, static, vocabulary=self.vocabulary)
