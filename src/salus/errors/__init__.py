@@ -39,6 +39,7 @@ from salus.errors.model import (
     TaskFileError,
     TaskValueError,
     TooFewPatients,
+    ValueNotFinite,
     WorkerLost,
 )
 from salus.errors.programme import (
@@ -174,6 +175,7 @@ __all__ = [
     "UseCaseError",
     "UseCaseFileError",
     "UseCaseValueError",
+    "ValueNotFinite",
     "WorkerLost",
     "WorkspaceError",
     "nearest",

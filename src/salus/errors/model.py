@@ -83,6 +83,12 @@ class LearntByHeart(ModelError):
     code = "SAL-314"
 
 
+class ValueNotFinite(ModelError):
+    """A value of a timeline is infinite or not a number."""
+
+    code = "SAL-315"
+
+
 class TaskError(SalusError):
     """A task cannot be read or has no answer on these data."""
 

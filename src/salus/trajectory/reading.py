@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from salus.errors import OtherTimeline, TooFewPatients
+from salus.errors import OtherTimeline, TooFewPatients, ValueNotFinite
 from salus.timeline.settings import TimelineSettings
 from salus.trajectory.batches import static_moments, steps_of
 from salus.trajectory.encoding import Records, encode, facts_of, reach_of
@@ -53,16 +53,10 @@ def death_codes(codes: pl.DataFrame) -> list[str]:
 def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSettings) -> Lessons:
     """Read training and tuning patients. ``events``: all rows with their ``split``.
 
-    Raises TooFewPatients (SAL-305) or OtherTimeline (SAL-306: a subject lacks the anchor).
+    Raises TooFewPatients (SAL-305), OtherTimeline (SAL-306: a subject lacks the anchor) or ValueNotFinite (SAL-315).
     """
-    counts = dict(events.group_by("split").agg(pl.col("subject_id").n_unique()).iter_rows())
-    for split, least in (("train", LEAST_TRAIN), ("tuning", LEAST_TUNING)):
-        if counts.get(split, 0) < least:
-            raise TooFewPatients(
-                f"{counts.get(split, 0)} patients in split '{split}'; at least {least} are needed",
-                where="data/" + split,
-                fix="ingest more patients, or change the splits in source.yaml",
-            )
+    _check_patients(events)
+    _check_finite(events)
     clock = clock_of(codes, settings)
     _check_anchor(events, clock)
     death = death_codes(codes)
@@ -88,6 +82,38 @@ def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSetting
     )
 
 
+def _check_patients(events: pl.DataFrame) -> None:
+    """There are enough patients to learn from and to stop by; who has no dated row has no moment to learn from."""
+    counted = events.group_by("split").agg(
+        pl.col("subject_id").n_unique().alias("all"),
+        pl.col("subject_id").filter(pl.col("time").is_not_null()).n_unique().alias("dated"),
+    )
+    counts = {split: (everyone, dated) for split, everyone, dated in counted.iter_rows()}
+    for split, least in (("train", LEAST_TRAIN), ("tuning", LEAST_TUNING)):
+        everyone, dated = counts.get(split, (0, 0))
+        if dated < least:
+            said = "" if everyone < least else " have a dated row"
+            raise TooFewPatients(
+                f"{dated if said else everyone} patients in split '{split}'{said}; at least {least} are needed",
+                where="data/" + split,
+                fix="ingest more patients, or change the splits in source.yaml",
+            )
+
+
+def _check_finite(events: pl.DataFrame) -> None:
+    """Every number is one: a single infinite value would spoil its code's distribution, and then the whole loss."""
+    bad = events.filter(pl.col("numeric_value").is_not_null() & ~pl.col("numeric_value").is_finite())
+    if bad.is_empty():
+        return
+    codes = bad["code"].unique().sort()
+    more = f" and {len(codes) - 1} more codes" if len(codes) > 1 else ""
+    raise ValueNotFinite(
+        f"{bad.height} rows of {codes[0]}{more} hold a value that is infinite or not a number",
+        where="data, column numeric_value",
+        fix="leave the value empty (null) where there is none, then ingest again",
+    )
+
+
 def _check_anchor(events: pl.DataFrame, clock: Clock) -> None:
     """Every subject has the anchor exactly at time zero, or times cannot be counted from it."""
     if clock.anchor is None:
@@ -108,10 +134,12 @@ def _check_anchor(events: pl.DataFrame, clock: Clock) -> None:
 def read_histories(
     events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSettings, vocabulary: Vocabulary
 ) -> Records:
-    """Read histories with a trained vocabulary; codes it does not know are left out.
+    """Read histories with a trained vocabulary; codes it does not know are left out (:func:`left_out` counts them).
 
-    Raises OtherTimeline (SAL-306) when the timeline counts time otherwise or shares no code with the model.
+    Raises OtherTimeline (SAL-306) when the timeline counts time otherwise or shares no code with the model, and
+    ValueNotFinite (SAL-315).
     """
+    _check_finite(events)
     clock, trained = clock_of(codes, settings), vocabulary.clock
     if (clock.grain, clock.anchor, clock.time_zero) != (trained.grain, trained.anchor, trained.time_zero):
         raise OtherTimeline(
@@ -136,3 +164,22 @@ def read_histories(
             fix="use a timeline ingested with the source.yaml of the model's training data",
         )
     return encode(facts_of(events, trained, death_codes(codes)), vocabulary, parents)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What of histories a model cannot read: rows, and how many codes they have."""
+
+    rows: int
+    codes: int
+
+
+def left_out(events: pl.DataFrame, codes: pl.DataFrame, vocabulary: Vocabulary) -> LeftOut:
+    """Count rows whose code the model does not know, nor what it is a kind of, nor as something of a choice it knows.
+
+    The anchor, birth and the end of follow-up are no facts: the model reads them in another way.
+    """
+    clock, known = vocabulary.clock, {entry.code for entry in vocabulary.entries}
+    read = known | {code for code in (clock.anchor, clock.birth, clock.follow_up_end) if code}
+    unread = back_off(events.select("code"), read, parents_of(codes)).filter(~pl.col("code").is_in(read))
+    return LeftOut(rows=unread.height, codes=unread["code"].n_unique())
