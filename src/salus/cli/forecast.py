@@ -9,6 +9,7 @@ import typer
 
 from salus.cli import console
 from salus.compute.ray_cluster import ray_cluster
+from salus.trajectory.reading import LeftOut
 from salus.workflows.forecast import ForecastSettings
 from salus.workflows.forecast import forecast as forecast_risks
 
@@ -43,6 +44,15 @@ def forecast(
         [
             f"forecast {', '.join(result.outcomes)} for {result.patients:,} patients from {result.samples} futures "
             f"each in {result.seconds:.1f} s",
+            *left_out(result.left_out),
             f"risks with 95 % Monte Carlo bounds: {result.risks}",
         ],
     )
+
+
+def left_out(unread: LeftOut) -> list[str]:
+    """Say what of the histories the model could not read; nothing where it read all."""
+    if not unread.rows:
+        return []
+    codes = "1 code" if unread.codes == 1 else f"{unread.codes:,} codes"
+    return [f"left out: {unread.rows:,} rows of {codes} that the model has never seen"]

@@ -20,7 +20,7 @@ from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.forecasting import Asked, Histories, Question, Risks, draw_risks
-from salus.trajectory.reading import read_histories
+from salus.trajectory.reading import LeftOut, left_out, read_histories
 from salus.trajectory.sending import received, sent
 from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import Clock
@@ -33,11 +33,15 @@ of so many has a seed of its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastResult:
-    """What was forecast, in how long. ``without_history``: patients with an index moment but nothing known by it."""
+    """What was forecast, in how long. ``without_history``: patients with an index moment but nothing known by it.
+
+    ``left_out``: rows of histories that the model could not read, and of how many codes.
+    """
 
     risks: Path
     patients: int
     without_history: int
+    left_out: LeftOut
     outcomes: tuple[str, ...]
     samples: int
     seconds: float
@@ -75,9 +79,9 @@ def forecast(
     with progress.step("Reading histories"):
         events = read_timeline(timeline, settings.split)
         moments = _moments(events, task, settings)
-        records = read_histories(
-            known_at_index(events, moments), codes, read_settings(timeline), loaded.vocabulary
-        )
+        known = known_at_index(events, moments)
+        records = read_histories(known, codes, read_settings(timeline), loaded.vocabulary)
+        unread = left_out(known, codes, loaded.vocabulary)
         moments = moments.sort("subject_id").filter(pl.col("subject_id").is_in(records.subject.tolist()))
         index = grains_of(moments["prediction_time"], loaded.vocabulary.clock)
     jobs = _jobs(records, index, settings)
@@ -92,6 +96,7 @@ def forecast(
         risks=to,
         patients=records.patients,
         without_history=events["subject_id"].n_unique() - records.patients,
+        left_out=unread,
         outcomes=tuple(outcome.name for outcome in task.outcomes),
         samples=settings.samples,
         seconds=time.monotonic() - began,
