@@ -25,8 +25,8 @@ CURVE = Figure(
     file="learning_curve.svg",
     caption="Loss on training and on tuning patients.",
     alternative="Lines of the loss in nats a fact against minutes, for training and for tuning patients.",
-    width=640,
-    height=340,
+    width=720,
+    height=344,
 )
 LEFT_OUT = ("data", "seed")
 """Settings that the head of the page already says."""
