@@ -20,7 +20,7 @@ from salus.timeline.store import write_timeline
 from salus.trajectory.artefact import load_model
 from salus.workflows.forecast import ForecastSettings, forecast
 from salus.workflows.generate import generate
-from salus.workflows.train import train
+from salus.workflows.train import TrainChoices, train
 from tests.small_ward import CODES, SETTINGS, ward
 
 TASK = """
@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a timeline and a model trained on it for a second."""
     folder = tmp_path_factory.mktemp("made")
     write_timeline(folder / "timeline", ward(60), codes=CODES, settings=SETTINGS)
-    train(folder / "timeline", folder / "model", minutes=0.02, seed=1, progress=QUIET)
+    train(folder / "timeline", folder / "model", choices=TrainChoices(minutes=0.02, seed=1), progress=QUIET)
     (folder / "task.yaml").write_text(TASK)
     return folder
 
@@ -97,7 +97,7 @@ def test_a_model_holds_no_pickles(model: Path):
 
 def test_no_minutes_no_patients_and_no_futures_are_refused(made: Path, tmp_path: Path):
     with pytest.raises(SettingsRefused, match="minutes"):
-        train(made / "timeline", tmp_path / "m", minutes=0, progress=QUIET)
+        train(made / "timeline", tmp_path / "m", choices=TrainChoices(minutes=0), progress=QUIET)
     with pytest.raises(SettingsRefused, match="patients"):
         generate(made / "model", tmp_path / "s", patients=0, progress=QUIET)
     with pytest.raises(SettingsRefused, match="futures"):
@@ -108,14 +108,14 @@ def test_no_minutes_no_patients_and_no_futures_are_refused(made: Path, tmp_path:
 def test_a_folder_with_other_content_is_not_overwritten(made: Path, tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ModelNotWritten):
-        train(made / "timeline", tmp_path, minutes=0.02, progress=QUIET)
+        train(made / "timeline", tmp_path, choices=TrainChoices(minutes=0.02), progress=QUIET)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_timeline_without_patients_to_train_on_is_refused(tmp_path: Path):
     write_timeline(tmp_path / "t", ward(4), codes=CODES, settings=SETTINGS)
     with pytest.raises(TooFewPatients):
-        train(tmp_path / "t", tmp_path / "m", minutes=0.02, progress=QUIET)
+        train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=0.02), progress=QUIET)
     assert not (tmp_path / "m").exists()
 
 

@@ -19,7 +19,7 @@ from salus.timeline.store import write_timeline
 from salus.trajectory.generating import draw_rows
 from salus.trajectory.reading import left_out, prepare, read_histories
 from salus.trajectory.training import TrainSettings, fit
-from salus.workflows.train import train
+from salus.workflows.train import TrainChoices, train
 from tests.small_ward import CODES, SETTINGS, ZERO, ward
 
 CANARY = 987.65
@@ -124,7 +124,7 @@ def test_a_value_that_is_no_number_is_refused_before_training(tmp_path: Path, va
     assert "987" not in str(problem.value)
     write_timeline(tmp_path / "t", events, codes=CODES, settings=SETTINGS)
     with pytest.raises(ValueNotFinite):
-        train(tmp_path / "t", tmp_path / "m", minutes=0.02, progress=QUIET)
+        train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=0.02), progress=QUIET)
     assert not (tmp_path / "m").exists()
     with pytest.raises(ValueNotFinite):
         read_histories(events, CODES, SETTINGS, prepare(ward(60), CODES, SETTINGS).vocabulary)
@@ -178,7 +178,7 @@ def test_no_minutes_are_typed_wrongly(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not (tmp_path / "m").exists()
     for minutes in (-1, float("nan"), float("inf")):
         with pytest.raises(SettingsRefused):
-            train(tmp_path / "t", tmp_path / "m", minutes=minutes, progress=QUIET)
+            train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=minutes), progress=QUIET)
 
 
 LONG = """
@@ -230,7 +230,7 @@ def test_a_patient_with_a_hundred_thousand_events_is_trained_on_like_others(tmp_
 def test_a_forecast_says_what_it_could_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """12 held-out patients have a code at entry that no training patient had: 12 rows of 1 code are left out."""
     write_timeline(tmp_path / "t", ward(60), codes=CODES, settings=SETTINGS)
-    train(tmp_path / "t", tmp_path / "m", minutes=0.02, seed=1, progress=QUIET)
+    train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=0.02, seed=1), progress=QUIET)
     described = CODES.filter(pl.col("role") == "event").head(1).with_columns(code=pl.lit("NEW"))
     later = in_order([ward(60), given("NEW", day=0)])
     write_timeline(tmp_path / "l", later, codes=pl.concat([CODES, described]), settings=SETTINGS)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -281,14 +282,16 @@ def _walk(sampler: Sampler, some: Records) -> Situation:
     return Situation(row=torch.arange(some.patients), **joined)
 
 
-def test_one_process_and_two_give_the_same_gradient():
-    """A step is always cut into the same shares; where they are computed changes nothing."""
+@pytest.mark.parametrize("shares", [2, 3])
+def test_one_process_and_two_give_the_same_gradient(shares):
+    """Where the shares of a step are computed changes nothing, be they as many as the processes or more."""
+    groups = np.array_split(np.arange(45), shares)
     gradients = []
     for cores in (1, 2):
         torch.manual_seed(5)
         network = Network(VOCABULARY, Size(width=16))
-        with GradientPool(network, LESSONS.train, VOCABULARY, cores=cores) as pool:
-            pool.step([Share(np.arange(0, 20), 1), Share(np.arange(20, 45), 2)])
+        with GradientPool(network, LESSONS.train, VOCABULARY, cores=cores, shares=shares) as pool:
+            pool.step([Share(group, seed) for seed, group in enumerate(groups)])
         gradients.append(
             torch.cat([value.grad.reshape(-1) for value in network.parameters() if value.grad is not None])
         )

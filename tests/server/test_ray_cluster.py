@@ -11,19 +11,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
+from typing import NamedTuple
 
 import polars as pl
 import psutil
 import pytest
+import torch
+from torch import Tensor
 
-from salus.compute.ray_cluster import RayCluster, current_cluster, ray_cluster
+from salus.compute.ray_cluster import RayCluster, ray_cluster
 from salus.errors import ClusterUnreachable
 from salus.findings import file_digest
 from salus.progress import QUIET, Progress, Step
 from salus.timeline.store import read_timeline
 from salus.trajectory.artefact import Lineage, Model, save_model
 from salus.trajectory.reading import prepare
-from salus.trajectory.training import TrainSettings, fit
+from salus.trajectory.training import TrainLog, TrainSettings, fit
 from salus.workflows.generate import CHUNK, generate
 from tests.small_ward import CODES, SETTINGS, ward
 
@@ -32,9 +35,18 @@ cluster_utils = pytest.importorskip(
     "ray.cluster_utils", reason="Ray is not installed (pip install '.[cluster]')"
 )
 
-STORE_BYTES = 80 * 2**20
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 LESSONS = prepare(ward(100), CODES, SETTINGS)
-QUICK = TrainSettings(minutes=24 * 60, width=16, share_facts=60, most_epochs=3, averaging=0.9, patience=60)
+QUICK = TrainSettings(
+    minutes=24 * 60,
+    width=16,
+    share_facts=25,
+    most_epochs=3,
+    averaging=0.9,
+    patience=60,
+    most_gap=1.0,
+    workers=3,
+)
 PATIENTS = 5 * CHUNK + 7
 LINEAGE = Lineage(
     salus="0", torch="0", timeline_digest="0", data_set="invented ward", splits="", patients_train=60,
@@ -43,18 +55,31 @@ LINEAGE = Lineage(
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    """The address of a cluster of two nodes with a processor each."""
-    node = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    cluster.add_node(**node)
-    yield cluster.address
+def nodes() -> Iterator[cluster_utils.Cluster]:
+    """A cluster of two nodes with a processor each."""
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    cluster.add_node(**NODE)
+    yield cluster
     cluster.shutdown()
 
 
+@pytest.fixture
+def head(nodes: cluster_utils.Cluster) -> str:
+    """The address to give with --ray."""
+    return nodes.address
+
+
+class Alone(NamedTuple):
+    """What was made without a cluster: a model's weights, log and folder, and patients drawn from it."""
+
+    weights: dict[str, Tensor]
+    log: TrainLog
+    model: Path
+    drawn: Path
+
+
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model trained without a cluster."""
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
     folder = tmp_path_factory.mktemp("alone")
     network, log = fit(LESSONS, settings=QUICK, checkpoint=folder / "run", progress=QUIET)
     (folder / "model").mkdir()
@@ -67,14 +92,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         codes=CODES.to_dicts(),
     )
     save_model(made, folder / "model")
-    return folder / "model"
-
-
-@pytest.fixture(scope="module")
-def alone(model: Path) -> Path:
-    """Patients drawn without a cluster."""
-    generate(model, model.parent / "drawn", patients=PATIENTS, seed=1, progress=QUIET)
-    return model.parent / "drawn"
+    generate(folder / "model", folder / "drawn", patients=PATIENTS, seed=1, progress=QUIET)
+    return Alone(network.state_dict(), log, folder / "model", folder / "drawn")
 
 
 def idle_members() -> list[psutil.Process]:
@@ -87,17 +106,11 @@ def idle_members() -> list[psutil.Process]:
     return found
 
 
-class Killing:
-    """Progress that ends a member of the crew with kill -9 when work has advanced ``after`` times.
-
-    While this waits nobody is asked anything, so that both members fall idle. One is halted; a second later, when it
-    holds a question that it cannot have answered, it is killed.
-    """
+class Watching:
+    """Progress that does something when work has advanced ``after`` times."""
 
     def __init__(self, after: int) -> None:
         self.after, self.advanced = after, 0
-        self.others = idle_members()  # of a crew before, about to end
-        self.killed: list[int] = []
 
     @contextmanager
     def step(self, name: str, total: float | None = None, unit: str = "") -> Iterator[Step]:
@@ -106,16 +119,53 @@ class Killing:
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         self.advanced += 1
         if self.advanced == self.after:
-            deadline = time.monotonic() + 20
-            while len(idle := [one for one in idle_members() if one not in self.others]) < 2:
-                assert time.monotonic() < deadline, "the crew is not complete"
-                time.sleep(0.1)
-            idle[0].suspend()
-            Timer(1.0, self._kill, [idle[0]]).start()
+            self.act()
+
+    def act(self) -> None:
+        raise NotImplementedError
+
+
+class Ending(Watching):
+    """As when a person presses Ctrl-C."""
+
+    def act(self) -> None:
+        raise KeyboardInterrupt
+
+
+class Killing(Watching):
+    """Ends a member of the crew with kill -9.
+
+    While this waits nobody is asked anything, so that both members fall idle. One is halted; half a second later, when
+    it holds a question that it cannot have answered, it is killed.
+    """
+
+    def __init__(self, after: int) -> None:
+        super().__init__(after)
+        self.others = idle_members()  # of a crew before, about to end
+        self.killed: list[int] = []
+
+    def act(self) -> None:
+        deadline = time.monotonic() + 20
+        while len(idle := [one for one in idle_members() if one not in self.others]) < 2:
+            assert time.monotonic() < deadline, "the crew is not complete"
+            time.sleep(0.1)
+        idle[0].suspend()
+        Timer(0.5, self._kill, [idle[0]]).start()
 
     def _kill(self, unlucky: psutil.Process) -> None:
         unlucky.kill()
         self.killed.append(unlucky.pid)
+
+
+class Unplugging(Watching):
+    """Ends a whole node with kill -9: Ray's own process there, and every other."""
+
+    def __init__(self, after: int, nodes: cluster_utils.Cluster, node: object) -> None:
+        super().__init__(after)
+        self.nodes, self.node = nodes, node
+
+    def act(self) -> None:
+        self.nodes.remove_node(self.node, allow_graceful=False)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -127,30 +177,72 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+def learn(head: str, run: Path, *, progress: Progress = QUIET) -> tuple[dict[str, Tensor], TrainLog, int]:
+    """Train on the cluster: the weights, the log, and how many members were lost."""
+    with ray_cluster(head) as cluster:
+        network, log = fit(LESSONS, settings=QUICK, checkpoint=run, progress=progress)
+        return network.state_dict(), log, cluster.tally.lost
+
+
 def draw(model: Path, to: Path, *, head: str, progress: Progress = QUIET) -> RayCluster:
     """Draw on the cluster."""
-    with ray_cluster(head):
+    with ray_cluster(head) as cluster:
         generate(model, to, patients=PATIENTS, seed=1, progress=progress)
-        cluster = current_cluster()
-        assert cluster is not None
         return cluster
 
 
-def test_patients_drawn_on_two_nodes_are_those_drawn_on_one_machine(head, model, alone, tmp_path):
-    cluster = draw(model, tmp_path / "drawn", head=head)
-    assert (cluster.nodes, cluster.processors, cluster.tally.lost) == (2, 2, 0)
-    assert cluster.tally.cpu_seconds > 0
-    assert digests(tmp_path / "drawn") == digests(alone)
+def assert_same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """The same weights to the last bit."""
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert torch.equal(found[name], value), name
 
 
-def test_a_node_s_process_killed_while_drawing_loses_and_doubles_nobody(head, model, alone, tmp_path):
-    """Its chunk is drawn again elsewhere: every patient from 1 to the last once, and the same bytes."""
+def test_training_on_two_nodes_gives_the_weights_of_one_machine(head, alone, tmp_path):
+    """Three shares a step over two members: one of them computes two."""
+    weights, log, lost = learn(head, tmp_path / "run")
+    assert lost == 0
+    assert log.steps == alone.log.steps > 15
+    assert_same(weights, alone.weights)
+
+
+def test_a_node_s_process_killed_while_training_changes_no_weight(head, alone, tmp_path):
+    """Its share is computed again elsewhere, from the same weights and seed."""
+    killing = Killing(after=10)
+    weights, log, lost = learn(head, tmp_path / "run", progress=killing)
+    assert (len(killing.killed), lost) == (1, 1)
+    assert log.steps == alone.log.steps
+    assert_same(weights, alone.weights)
+
+
+def test_training_goes_on_from_its_last_check_when_the_driver_ended(head, alone, tmp_path):
+    """Ended at its eleventh step, after the first check: a second run of the same settings ends where one run does."""
+    with pytest.raises(KeyboardInterrupt):
+        learn(head, tmp_path / "run", progress=Ending(after=11))
+    weights, log, _ = learn(head, tmp_path / "run")
+    assert log.steps == alone.log.steps
+    assert_same(weights, alone.weights)
+
+
+def test_a_node_s_process_killed_while_drawing_loses_and_doubles_nobody(head, alone, tmp_path):
+    """Its chunk is drawn again elsewhere: every patient from 1 to the last once, and the bytes of one machine."""
     killing = Killing(after=1)
-    cluster = draw(model, tmp_path / "drawn", head=head, progress=killing)
+    cluster = draw(alone.model, tmp_path / "drawn", head=head, progress=killing)
+    assert (cluster.nodes, cluster.processors) == (2, 2)
     assert (len(killing.killed), cluster.tally.lost) == (1, 1)
+    assert cluster.tally.cpu_seconds > 0
     entered = read_timeline(tmp_path / "drawn").filter(pl.col("code") == "WARD//ENTRY")
     assert entered["subject_id"].to_list() == list(range(1, PATIENTS + 1))
-    assert digests(tmp_path / "drawn") == digests(alone)
+    assert digests(tmp_path / "drawn") == digests(alone.drawn)
+
+
+def test_a_node_that_is_unplugged_while_training_changes_no_weight(nodes, head, alone, tmp_path):
+    """Three nodes with a member each, two from the tenth step on."""
+    third = nodes.add_node(**NODE)
+    weights, log, lost = learn(head, tmp_path / "run", progress=Unplugging(10, nodes, third))
+    assert lost == 1
+    assert log.steps == alone.log.steps
+    assert_same(weights, alone.weights)
 
 
 @pytest.mark.parametrize("listening", ["nobody", "something else"])

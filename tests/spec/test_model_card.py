@@ -23,7 +23,7 @@ from salus.trajectory.reading import read_histories
 from salus.workflows.code_version import code_commit
 from salus.workflows.describe import card_page, describe, write_card
 from salus.workflows.generate import generate
-from salus.workflows.train import train
+from salus.workflows.train import TrainChoices, train
 from tests.small_ward import CODES, SETTINGS, ward
 
 MADE = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events = pl.concat([events, rare.with_columns(code=pl.lit("RARE//X"))]).sort("subject_id", "time")
     described = CODES.filter(pl.col("code") == "SEX//F").with_columns(code=pl.lit("RARE//X"))
     write_timeline(folder / "timeline", events, codes=pl.concat([CODES, described]), settings=NAMED)
-    train(folder / "timeline", folder / "model", minutes=0.02, seed=1, progress=QUIET)
+    train(folder / "timeline", folder / "model", choices=TrainChoices(minutes=0.02, seed=1), progress=QUIET)
     return folder
 
 
@@ -92,7 +92,7 @@ def test_records_in_order_only_give_a_model_and_synthetic_patients_in_order_only
     """What the times do not say about real patients they cannot say about invented ones; the card warns."""
     settings = replace(NAMED, order_only=True)
     write_timeline(tmp_path / "t", ward(60), codes=CODES, settings=settings)
-    train(tmp_path / "t", tmp_path / "m", minutes=0.02, seed=1, progress=QUIET)
+    train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=0.02, seed=1), progress=QUIET)
     generate(tmp_path / "m", tmp_path / "s", patients=5, seed=1, progress=QUIET)
     assert read_settings(tmp_path / "s").order_only
     page = card_page(describe(tmp_path / "m"), made=MADE)

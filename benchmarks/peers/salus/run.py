@@ -15,7 +15,7 @@ from salus.progress import QUIET
 from salus.workflows.export import export
 from salus.workflows.generate import generate
 from salus.workflows.ingest import ingest
-from salus.workflows.train import train
+from salus.workflows.train import TrainChoices, train
 
 VISITS, PATIENTS, NUMBER = "visits.csv", "patients.csv", "row"
 FIRST, FURTHER = "VISIT//FIRST", "VISIT//FURTHER"
@@ -33,8 +33,8 @@ def main() -> None:
     source = write_source(table, work, kind=request.kind)
     with clock.phase("fit"):
         ingest(source, work / "timeline", inputs=work, progress=QUIET)
-        minutes = request.budget_seconds / 60
-        found = train(work / "timeline", work / "model", minutes=minutes, seed=request.seed, progress=QUIET)
+        choices = TrainChoices(minutes=request.budget_seconds / 60, seed=request.seed)
+        found = train(work / "timeline", work / "model", choices=choices, progress=QUIET)
     clock.notes |= {"stopped": found.stopped, "epochs": round(found.epochs, 2), "best_loss": found.best_loss}
     with clock.phase("sample"):
         patients = table.height if request.kind == "flat" else table[PATIENT].n_unique()

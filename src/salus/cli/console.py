@@ -20,6 +20,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
+from salus.compute.ray_cluster import ray_cluster
 from salus.errors import (
     DiskFull,
     FileTrouble,
@@ -40,6 +41,19 @@ WITHOUT_NOTE = 76
 """Columns that name, bar, count and time may take; the note beside them gets the rest of the screen."""
 PLAIN_SECONDS = 10.0
 """Seconds between two plain progress lines where there is no terminal."""
+
+
+@contextmanager
+def on_cluster(address: str | None) -> Iterator[None]:
+    """Work on the cluster at ``address``, if one is named, and say how that went on standard error."""
+    with ray_cluster(address) as cluster:
+        yield
+    if cluster is not None:
+        print(
+            f"worked on {cluster.nodes} nodes with {cluster.processors} processors; processes lost and replaced: "
+            f"{cluster.tally.lost}",
+            file=sys.stderr,
+        )
 
 
 def guard(call: Callable[[], int], *, error_code: int | None = None) -> int:

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
-from salus.compute.ray_cluster import ray_cluster
 from salus.trajectory.reading import LeftOut
 from salus.workflows.forecast import ForecastSettings
 from salus.workflows.forecast import forecast as forecast_risks
@@ -28,7 +27,7 @@ def forecast(
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Give each patient's risk, with its interval, from sampled futures."""
-    with console.session(as_json) as progress, ray_cluster(ray):
+    with console.session(as_json) as progress, console.on_cluster(ray):
         result = forecast_risks(
             model,
             folder,

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
-from salus.compute.ray_cluster import ray_cluster
 from salus.workflows.generate import generate as generate_patients
 from salus.workflows.generate_given import GivenResult, GivenSettings, generate_given
 
@@ -38,10 +37,10 @@ def generate(
         asked = GivenSettings(
             patients=patients, given=tuple(given or ()), shares=tuple(share or ()), seed=seed
         )
-        with ray_cluster(ray):
+        with console.on_cluster(ray):
             _under_conditions(model, to, asked, as_json)
         return
-    with console.session(as_json) as progress, ray_cluster(ray):
+    with console.session(as_json) as progress, console.on_cluster(ray):
         result = generate_patients(model, to, patients=patients, seed=seed, progress=progress)
     console.result(
         result,

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.trajectory.gradients import SHARES
+from salus.workflows.train import TrainChoices
 from salus.workflows.train import train as train_model
 
 
@@ -16,11 +18,16 @@ def train(
     to: Annotated[Path, typer.Option(help="Where to write the model's folder.")],
     minutes: Annotated[float, typer.Option(help="Stop after so many minutes at the latest.")] = 5.5,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
+    workers: Annotated[
+        int, typer.Option(help="Shares a step is cut into, each for one processor. Part of the result.")
+    ] = SHARES,
+    ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""
-    with console.session(as_json) as progress:
-        result = train_model(folder, to, minutes=minutes, seed=seed, progress=progress)
+    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers)
+    with console.session(as_json) as progress, console.on_cluster(ray):
+        result = train_model(folder, to, choices=choices, progress=progress)
     told = "not measured"
     if result.told_apart is not None:
         told = f"{result.told_apart:.3f} [{result.told_apart_lower:.3f} to {result.told_apart_upper:.3f}]"

@@ -10,7 +10,6 @@ import hashlib
 import os
 import platform
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
@@ -26,7 +25,7 @@ from salus.errors import ClusterUnfit, ClusterUnreachable, RayMissing
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
-KNOCK_SECONDS = 5.0
+KNOCK_SECONDS = 3.0
 PROBE_SECONDS = 60.0
 PACKAGES = ("torch", "numpy", "polars")
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
@@ -71,28 +70,29 @@ def cpu_seconds_elsewhere() -> float:
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[None]:
+def ray_cluster(address: str | None) -> Iterator[RayCluster | None]:
     """Run what can be spread on the cluster whose head node listens at ``address`` (host:port); None: here.
 
     Raises RayMissing (SAL-508), ClusterUnreachable (SAL-509: nobody answers), ClusterUnfit (SAL-510: a node has other
     versions, or no processor is left).
     """
     if address is None:
-        yield
+        yield None
         return
     ray = _load_ray()
     _knock(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError) as error:
-        raise _unreachable(address, f"Ray refuses: {str(error).strip().splitlines()[0]}") from error
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise _unreachable(address, f"Ray refuses: {said}") from error
     try:
-        token = _CURRENT.set(_checked(ray))
+        cluster = _checked(ray)
+        token = _CURRENT.set(cluster)
         try:
-            with redirect_stdout(
-                sys.stderr
-            ):  # Ray tells of dead workers there; standard output is for results
-                yield
+            # Ray prints pages of its own logs there when a node dies. The tally says that in a word.
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+                yield cluster
         finally:
             _CURRENT.reset(token)
     finally:
@@ -144,31 +144,34 @@ def _unreachable(address: str, why: str) -> ClusterUnreachable:
 
 
 def _checked(ray: Any) -> RayCluster:
-    """Ask every node for its versions; other code would give other numbers, or none."""
+    """Ask every node for its versions; other code would give other numbers, or none. Who has just died is left out."""
+    ask = ray.remote(num_cpus=0, max_retries=2)(versions_here)
+    place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    processors = int(ray.cluster_resources().get("CPU", 0))
+    answers = [
+        ask.options(scheduling_strategy=place(node_id=node["NodeID"], soft=False)).remote() for node in nodes
+    ]
+    here, there = versions_here(), []
+    for node, answer in zip(nodes, answers, strict=True):
+        name = node["NodeManagerAddress"]
+        try:
+            found = ray.get(answer, timeout=PROBE_SECONDS)
+        except (ray.exceptions.RayTaskError, ray.exceptions.GetTimeoutError) as error:
+            raise _unfit(f"node {name} cannot load this Salus, or does not answer") from error
+        except ray.exceptions.RayError:
+            continue
+        there.append(node)
+        for what, wanted in here.items():
+            if found[what] != wanted:
+                raise _unfit(f"node {name} has {what} {found[what]}, this machine {wanted}")
+    processors = int(sum(node["Resources"].get("CPU", 0) for node in there))
     if not processors:
         raise ClusterUnfit(
             "the cluster has no processor for us",
             where="--ray",
             fix="start its nodes with `ray start … --num-cpus N`",
         )
-    ask = ray.remote(num_cpus=0, max_retries=2)(versions_here)
-    place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    answers = [
-        ask.options(scheduling_strategy=place(node_id=node["NodeID"], soft=False)).remote() for node in nodes
-    ]
-    wanted = versions_here()
-    for node, answer in zip(nodes, answers, strict=True):
-        name = node["NodeManagerAddress"]
-        try:
-            found = ray.get(answer, timeout=PROBE_SECONDS)
-        except ray.exceptions.RayError as error:
-            raise _unfit(f"node {name} cannot load this Salus, or does not answer") from error
-        for what in wanted:
-            if found[what] != wanted[what]:
-                raise _unfit(f"node {name} has {what} {found[what]}, this machine {wanted[what]}")
-    return RayCluster(ray, nodes=len(nodes), processors=processors)
+    return RayCluster(ray, nodes=len(there), processors=processors)
 
 
 def _unfit(what: str) -> ClusterUnfit:

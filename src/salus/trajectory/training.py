@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from salus.compute.ray_cluster import cpu_seconds_elsewhere
 from salus.errors import LearntByHeart, LossNotFinite
 from salus.progress import Progress, Step
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -34,7 +35,8 @@ class TrainSettings:
     weights a step keeps; ``patience``: checks without a better tuning loss before stopping. ``emphasis``: extra
     weight of the question which of the things that seldom happen comes now, for each fact an average patient has, up
     to ``most_emphasis``. ``most_gap``: training stops when a patient's loss alone tells training from tuning patients
-    with an AUROC that is surely (lower 95 % bound) above it.
+    with an AUROC that is surely (lower 95 % bound) above it. ``workers``: shares a step is cut into, so that as many
+    can work at the same time.
     """
 
     data: str = ""
@@ -54,6 +56,7 @@ class TrainSettings:
     emphasis: float = 0.2
     most_emphasis: float = 30.0
     most_gap: float = 0.55
+    workers: int = SHARES
 
 
 def settings_for(facts: int, *, minutes: float, seed: int, data: str) -> TrainSettings:
@@ -133,7 +136,7 @@ def fit(
     run.resume(checkpoint)
     with (
         progress.step("Training", total=settings.minutes * 60, unit="s") as step,
-        GradientPool(network, lessons.train, vocabulary, cores=cores_here()) as pool,
+        GradientPool(network, lessons.train, vocabulary, cores=cores_here(), shares=settings.workers) as pool,
     ):
         step.advance(run.log.seconds, run.note())
         run.until_done(pool, lessons.tuning, checkpoint=checkpoint, step=step)
@@ -187,12 +190,13 @@ class _Run:
     def _plan(self, train: Records) -> Iterator[tuple[int, int, int, list[Share]]]:
         """Every (epoch, step, steps of the epoch, shares) still to do; the order depends on seed and epoch only."""
         done, seed, extra = self.log.steps, self.settings.seed, self.emphasis
+        workers = self.settings.workers
         for epoch in range(self.settings.most_epochs):
             groups = groups_of(train, self.settings.share_facts, seed=seed + epoch)
-            count = -(-len(groups) // SHARES)
+            count = -(-len(groups) // workers)
             for index in range(min(done, count), count):
-                part = groups[index * SHARES : (index + 1) * SHARES]
-                number = (epoch * count + index) * SHARES
+                part = groups[index * workers : (index + 1) * workers]
+                number = (epoch * count + index) * workers
                 yield (
                     epoch,
                     index,
@@ -296,7 +300,7 @@ class _Run:
 
 
 def _cpu_seconds() -> float:
-    """Processor seconds of this process and of its living children (the training processes)."""
+    """Processor seconds of this process, of its living children (the training processes) and of a cluster's."""
     here = psutil.Process()
     spent = [process.cpu_times() for process in (here, *here.children(recursive=True))]
-    return float(sum(times.user + times.system for times in spent))
+    return float(sum(times.user + times.system for times in spent)) + cpu_seconds_elsewhere()

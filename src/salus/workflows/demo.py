@@ -28,7 +28,7 @@ from salus.workflows.quality import quality
 from salus.workflows.report import report
 from salus.workflows.stages import Done, Json, Stage, run_stage
 from salus.workflows.summary import summarise
-from salus.workflows.train import TrainResult, train
+from salus.workflows.train import TrainChoices, TrainResult, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +141,8 @@ def _learn(road: Road) -> None:
     plan, example, progress = road.plan, road.example, road.progress
 
     def learn() -> Json:
-        result = train(
-            plan.at.timeline, plan.at.model, minutes=plan.minutes, seed=plan.seed, progress=progress
-        )
+        choices = TrainChoices(minutes=plan.minutes, seed=plan.seed)
+        result = train(plan.at.timeline, plan.at.model, choices=choices, progress=progress)
         return told(result)
 
     settings: dict[str, Json] = {"minutes": plan.minutes, "seed": plan.seed}

@@ -15,11 +15,14 @@ from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
+from salus.trajectory.gradients import SHARES
 from salus.trajectory.reading import Lessons, prepare
 from salus.trajectory.training import TrainLog, fit, settings_for
 from salus.workflows.code_version import code_commit
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
+
+MOST_WORKERS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +49,28 @@ class TrainResult:
     stopped: str
 
 
-def train(
-    timeline: Path, to: Path, *, minutes: float = 5.5, seed: int = 20260101, progress: Progress
-) -> TrainResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainChoices:
+    """What is chosen by whoever trains: for how long at most, from which seed, in how many shares a step."""
+
+    minutes: float = 5.5
+    seed: int = 20260101
+    workers: int = SHARES
+
+
+def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress) -> TrainResult:
     """Learn to generate the patients of ``timeline``; an interrupted run of the same settings goes on.
 
     Raises SettingsRefused (SAL-308), ModelNotWritten (SAL-309), TooFewPatients (SAL-305), LossNotFinite (SAL-303).
     """
-    if not 0 < minutes <= 60 * 24 * 30:
-        raise SettingsRefused(
-            f"{minutes} minutes cannot be trained", where="--minutes", fix="give a number above 0, such as 5"
-        )
+    _check(choices)
     _check_free(to)
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
     with progress.step("Reading the timeline"):
         lessons, held_out = _read(timeline, codes, settings)
-    wanted = settings_for(lessons.train.facts, minutes=minutes, seed=seed, data=digest)
+    wanted = settings_for(lessons.train.facts, minutes=choices.minutes, seed=choices.seed, data=digest)
+    wanted = replace(wanted, workers=choices.workers)
     checkpoint = to.with_name(f".{to.name}.training")
     network, log = fit(
         lessons,
@@ -108,6 +116,20 @@ def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Linea
         facts_after_death=lessons.after_death,
         hardware=hardware(),
     )
+
+
+def _check(choices: TrainChoices) -> None:
+    minutes, workers = choices.minutes, choices.workers
+    if not 0 < minutes <= 60 * 24 * 30:
+        raise SettingsRefused(
+            f"{minutes} minutes cannot be trained", where="--minutes", fix="give a number above 0, such as 5"
+        )
+    if not 1 <= workers <= MOST_WORKERS:
+        raise SettingsRefused(
+            f"a step cannot be cut into {workers} shares",
+            where="--workers",
+            fix=f"give 1 to {MOST_WORKERS}; {SHARES} where nothing else is said",
+        )
 
 
 def _check_free(to: Path) -> None:
