@@ -93,6 +93,13 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus forecast build/model build/timeline --task examples/cohort/task.yaml --to risks.parquet",
     ),
+    "complete": Command(
+        "salus.cli.complete",
+        "complete",
+        "Fill what is missing in records, marked as completed",
+        "The road, step by step",
+        "salus complete build/model build/timeline --fields SEX --to build/completed",
+    ),
     "simulate": Command(
         "salus.cli.simulate",
         "simulate",

@@ -91,7 +91,7 @@ def timeline_rows(population: Population, vocabulary: Vocabulary, *, first_subje
         pl.DataFrame(
             {"subject_id": row, "at": time, "position": vocabulary.level_code[level], "numeric_value": value}
         )
-        .join(_words(vocabulary), on="position", how="left", maintain_order="left")
+        .join(code_words(vocabulary), on="position", how="left", maintain_order="left")
         .filter(~pl.col("code").is_in([START, BIRTH]))
         .with_columns(
             at=pl.when(~pl.col("static")).then("at"),
@@ -105,7 +105,7 @@ def timeline_rows(population: Population, vocabulary: Vocabulary, *, first_subje
     )
 
 
-def _words(vocabulary: Vocabulary) -> pl.DataFrame:
+def code_words(vocabulary: Vocabulary) -> pl.DataFrame:
     """What each code's position stands for."""
     entries = vocabulary.entries
     return pl.DataFrame(

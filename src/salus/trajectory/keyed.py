@@ -14,6 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from salus.trajectory.bins import FloatArray
+
 Bits = npt.NDArray[np.uint64]
 STEP = np.uint64(0x9E3779B97F4A7C15)
 WAIT, COMES, PLACE, LEVEL = (np.uint64(number) for number in (1, 2, 3, 4))
@@ -32,6 +34,11 @@ def mixed(keys: Bits) -> Bits:
 def named(keys: Bits, name: Bits | np.uint64) -> Bits:
     """The key of what has this name (a number) under ``keys``."""
     return mixed(keys + (np.atleast_1d(name) + np.uint64(1)) * STEP)
+
+
+def bits_of(numbers: FloatArray) -> Bits:
+    """The bits of each number, as a name."""
+    return np.ascontiguousarray(numbers, dtype=np.float32).view(np.uint32).astype(np.uint64)
 
 
 def uniform(keys: Bits) -> Tensor:

@@ -75,11 +75,11 @@ class Sampler:
     def statics(self, patients: int, guide: Guide | None = None) -> Drawn:
         """Draw the static facts of new patients."""
         static, wait = torch.ones(patients, dtype=torch.bool), torch.zeros(patients, dtype=torch.int64)
-        return self._facts(self._blank(patients), wait, static, guide)
+        return self._facts(self.blank(patients), wait, static, guide)
 
     def begin(self, patients: int, statics: Drawn) -> Situation:
         """Place new patients with these static facts at their record's start."""
-        begin, static = self._blank(patients), torch.ones(patients, dtype=torch.bool)
+        begin, static = self.blank(patients), torch.ones(patients, dtype=torch.bool)
         values = draw_values(statics.level, statics.inside, self.vocabulary)
         code = self.vocabulary.level_code[statics.level]
         start = np.zeros(patients, dtype=np.int64)
@@ -93,7 +93,7 @@ class Sampler:
         begin.time, begin.age = torch.from_numpy(start), torch.from_numpy(age)
         return begin
 
-    def _blank(self, patients: int) -> Situation:
+    def blank(self, patients: int) -> Situation:
         """Where patients stand of whom nothing is known."""
         tracked = self.vocabulary.tracked
         return Situation(
