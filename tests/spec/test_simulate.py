@@ -276,4 +276,5 @@ def test_an_intervention_that_is_the_outcome_is_refused(place, capsys):
 def test_help_says_that_it_is_no_causal_effect(capsys):
     with pytest.raises(SystemExit):
         main(["simulate", "--help"])
-    assert "no proof" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "what the model expects, not a causal effect, until evidence says otherwise" in said

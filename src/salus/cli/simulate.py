@@ -21,7 +21,8 @@ def simulate(
         list[str],
         typer.Option(
             help="What is set, and when: CODE@MOMENT or CODE=VALUE@MOMENT; @index, @index+24h, @index+3d. "
-            "May be repeated."
+            "May be repeated. What comes of it is what the model expects, not a causal effect, until evidence says "
+            "otherwise."
         ),
     ],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
