@@ -95,9 +95,11 @@ def test_a_model_holds_no_pickles(model: Path):
     assert {path.suffix for path in model.iterdir()} == {".json", ".safetensors", ".svg"}
 
 
-def test_no_minutes_no_patients_and_no_futures_are_refused(made: Path, tmp_path: Path):
+def test_no_minutes_no_shares_no_patients_and_no_futures_are_refused(made: Path, tmp_path: Path):
     with pytest.raises(SettingsRefused, match="minutes"):
         train(made / "timeline", tmp_path / "m", choices=TrainChoices(minutes=0), progress=QUIET)
+    with pytest.raises(SettingsRefused, match="0 shares"):
+        train(made / "timeline", tmp_path / "m", choices=TrainChoices(workers=0), progress=QUIET)
     with pytest.raises(SettingsRefused, match="patients"):
         generate(made / "model", tmp_path / "s", patients=0, progress=QUIET)
     with pytest.raises(SettingsRefused, match="futures"):

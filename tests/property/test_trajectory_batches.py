@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from salus.trajectory.batches import CHART_WIDTH, PADDING, make_batch, static_moments, steps_of
 from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
-from salus.trajectory.gradients import GradientPool, Share
+from salus.trajectory.gradients import GradientPool
+from salus.trajectory.learner import Share
 from salus.trajectory.network import NEVER, Network, Size
 from salus.trajectory.reading import prepare
 from salus.trajectory.sampling import Sampler

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from salus.trajectory.batches import make_batch
+from salus.trajectory.gradients import GradientPool
 from salus.trajectory.likelihood import PARTS, patient_likelihood
 from salus.trajectory.network import Network, Size
 from salus.trajectory.reading import prepare
@@ -49,3 +50,13 @@ def test_the_order_of_patients_changes_nothing_but_the_order(network):
     back = patient_likelihood(network, LESSONS.train.of(turned), LESSONS.vocabulary)
     assert back.code[::-1] == pytest.approx(straight.code, rel=0.02, abs=0.02)
     assert (back.facts[::-1] == straight.facts).all()
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_looking_with_one_process_or_two_gives_the_same_to_the_last_bit(network, cores):
+    straight = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary, batch_facts=60)
+    with GradientPool(network, LESSONS.train, LESSONS.vocabulary, cores=cores) as pool:
+        spread = pool.likelihood(LESSONS.train, batch_facts=60)
+    for part in (*PARTS, "facts"):
+        assert (getattr(spread, part) == getattr(straight, part)).all()
+    assert (spread.seldom, spread.impossible) == (straight.seldom, straight.impossible)

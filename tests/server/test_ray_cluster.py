@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import psutil
@@ -19,8 +21,9 @@ import pytest
 import torch
 from torch import Tensor
 
+import salus
 from salus.compute.ray_cluster import RayCluster, ray_cluster
-from salus.errors import ClusterUnreachable
+from salus.errors import ClusterUnreachable, WorkerLost
 from salus.findings import file_digest
 from salus.progress import QUIET, Progress, Step
 from salus.timeline.store import read_timeline
@@ -30,10 +33,9 @@ from salus.trajectory.training import TrainLog, TrainSettings, fit
 from salus.workflows.generate import CHUNK, generate
 from tests.small_ward import CODES, SETTINGS, ward
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
-cluster_utils = pytest.importorskip(
-    "ray.cluster_utils", reason="Ray is not installed (pip install '.[cluster]')"
-)
+PACKAGE = Path(salus.__file__).parent
+ROOT = Path(__file__).parents[2]
+MISSING = "Ray is not installed (pip install '.[cluster]')"
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 LESSONS = prepare(ward(100), CODES, SETTINGS)
@@ -55,8 +57,10 @@ LINEAGE = Lineage(
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[cluster_utils.Cluster]:
+def nodes() -> Iterator[Any]:
     """A cluster of two nodes with a processor each."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+    cluster_utils = pytest.importorskip("ray.cluster_utils", reason=MISSING)
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
     cluster.add_node(**NODE)
     yield cluster
@@ -64,7 +68,7 @@ def nodes() -> Iterator[cluster_utils.Cluster]:
 
 
 @pytest.fixture
-def head(nodes: cluster_utils.Cluster) -> str:
+def head(nodes: Any) -> str:
     """The address to give with --ray."""
     return nodes.address
 
@@ -160,7 +164,7 @@ class Killing(Watching):
 class Unplugging(Watching):
     """Ends a whole node with kill -9: Ray's own process there, and every other."""
 
-    def __init__(self, after: int, nodes: cluster_utils.Cluster, node: object) -> None:
+    def __init__(self, after: int, nodes: Any, node: object) -> None:
         super().__init__(after)
         self.nodes, self.node = nodes, node
 
@@ -236,8 +240,32 @@ def test_a_node_s_process_killed_while_drawing_loses_and_doubles_nobody(head, al
     assert digests(tmp_path / "drawn") == digests(alone.drawn)
 
 
+def test_a_question_that_kills_whoever_takes_it_ends_the_run(head):
+    """As a share too large for the nodes' memory would; the other question does not hide it."""
+    deadly = eval(
+        "lambda: lambda question, _: question and __import__('os')._exit(1)", {"__name__": "__main__"}
+    )
+    gives_up = pytest.raises(WorkerLost, match="members keep dying over the same work")
+    with gives_up, ray_cluster(head) as cluster, cluster.crew(deadly, most=2) as crew:
+        list(crew.answers([0, 1]))
+
+
+def test_a_node_with_other_code_is_refused(head, tmp_path):
+    """This machine's Salus has a line that the nodes' has not."""
+    shutil.copytree(PACKAGE, tmp_path / "salus", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "salus" / "units.py").open("a") as code:
+        code.write("# another version\n")
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "salus", "generate", "model", "--to", "drawn", "--ray", head],
+        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(tmp_path)}, check=False,
+    )  # fmt: skip
+    assert said.returncode == 1
+    assert "[SAL-510] node" in said.stderr
+    assert "has code of Salus" in said.stderr
+
+
 def test_a_node_that_is_unplugged_while_training_changes_no_weight(nodes, head, alone, tmp_path):
-    """Three nodes with a member each, two from the tenth step on."""
+    """Three nodes with a member each, two from the tenth step on. Last: Ray takes its time to bury a node."""
     third = nodes.add_node(**NODE)
     weights, log, lost = learn(head, tmp_path / "run", progress=Unplugging(10, nodes, third))
     assert lost == 1
@@ -248,6 +276,7 @@ def test_a_node_that_is_unplugged_while_training_changes_no_weight(nodes, head, 
 @pytest.mark.parametrize("listening", ["nobody", "something else"])
 def test_a_wrong_address_is_told_within_seconds(listening):
     """Ray itself would go on trying for minutes."""
+    pytest.importorskip("ray", reason=MISSING)
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         if listening == "something else":
@@ -272,3 +301,9 @@ def test_without_ray_the_command_says_what_to_install(tmp_path):
     assert said.returncode == 1
     assert "[SAL-508] Ray is not installed here" in said.stderr
     assert "pip install 'salus[cluster]'" in said.stderr
+
+
+def test_an_error_that_a_process_elsewhere_raises_arrives_whole():
+    told = pickle.loads(pickle.dumps(ClusterUnreachable("nobody is there", where="--ray", fix="start it")))
+    assert isinstance(told, ClusterUnreachable)
+    assert str(told) == "[SAL-509] nobody is there\n  where: --ray\n  fix:   start it"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
-from salus.trajectory.gradients import SHARES
+from salus.trajectory.learner import SHARES
 from salus.workflows.train import TrainChoices
 from salus.workflows.train import train as train_model
 

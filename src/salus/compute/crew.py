@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 AHEAD = 4
 """Answers a seat that may wait for an earlier one: bounds what lies in memory while the first is slow."""
-LOSSES = 5
+LOSSES = 3
 """Members that may die over one question, or over taking their seats, before the run gives up."""
 PATIENCE_SECONDS = 120.0
 """How long to wait for the first member to take a seat, where none is left."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import torch
@@ -59,37 +61,68 @@ def groups_of(records: Records, facts: int, *, seed: int | None) -> list[IntArra
     return groups
 
 
+class Pieces(Sequence[Records]):
+    """Records cut into batches of about ``facts`` facts, each taken when it is asked for."""
+
+    def __init__(self, records: Records, facts: int) -> None:
+        self.records, self.groups = records, groups_of(records, facts, seed=None)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @overload
+    def __getitem__(self, index: int) -> Records: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Records]: ...
+    def __getitem__(self, index: int | slice) -> Records | list[Records]:
+        if isinstance(index, slice):
+            return [self.records.of(group) for group in self.groups[index]]
+        return self.records.of(self.groups[index])
+
+
 def patient_likelihood(
     network: Network, records: Records, vocabulary: Vocabulary, *, batch_facts: int = 20_000
 ) -> PatientLikelihood:
     """Negative log-likelihood of each patient's record in nats, in the order of ``records``, nothing dropped."""
+    pieces = Pieces(records, batch_facts)
+    return put_together(pieces, (batch_likelihood(network, piece, vocabulary) for piece in pieces))
+
+
+def put_together(pieces: Pieces, found: Iterable[PatientLikelihood]) -> PatientLikelihood:
+    """The likelihood of all patients in the order of their records, from that of each piece."""
+    nats = {name: np.zeros(pieces.records.patients, dtype=np.float32) for name in PARTS}
+    facts, seldom, impossible = np.zeros(pieces.records.patients, dtype=np.int64), 0.0, 0.0
+    for group, part in zip(pieces.groups, found, strict=True):
+        for name in PARTS:
+            nats[name][group] = getattr(part, name)
+        facts[group] = part.facts
+        seldom, impossible = seldom + part.seldom, impossible + part.impossible
+    return PatientLikelihood(**nats, facts=facts, seldom=seldom, impossible=impossible)
+
+
+def batch_likelihood(network: Network, records: Records, vocabulary: Vocabulary) -> PatientLikelihood:
+    """The same for patients few enough to be looked at together."""
     network.eval()
-    nats = {name: np.zeros(records.patients, dtype=np.float32) for name in PARTS}
-    seldom = impossible = 0.0
     with torch.no_grad():
-        for group in groups_of(records, batch_facts, seed=None):
-            batch = make_batch(records.of(group), vocabulary)
-            losses = network.losses(batch)
-            seldom, impossible = (
-                seldom + float(losses.seldom.sum()),
-                impossible + float(losses.impossible.sum()),
-            )
-            moments = records.moment_start[group + 1] - records.moment_start[group]
-            patient = torch.from_numpy(np.repeat(group, moments))
-            of_choice = patient[batch.step_moment[batch.choices.step[: batch.choices.number]]]
-            values = batch.choices.valued[: batch.choices.number]
-            told = {
-                "code": [
-                    (patient[batch.step_moment[batch.asked]], losses.field),
-                    (of_choice[~values], losses.level[~values]),
-                    (patient, batch.certain),
-                ],
-                "value": [(of_choice[values], losses.level[values])],
-                "wait": [(patient[batch.wait_from], losses.wait)],
-            }
-            for name, parts in told.items():
-                for owner, loss in parts:
-                    summed = torch.bincount(owner, loss.double(), minlength=records.patients)
-                    nats[name] += summed.numpy().astype(np.float32)
-    facts = records.fact_start[records.moment_start[1:]] - records.fact_start[records.moment_start[:-1]]
+        batch = make_batch(records, vocabulary)
+        losses = network.losses(batch)
+        patient = torch.from_numpy(np.repeat(np.arange(records.patients), np.diff(records.moment_start)))
+        of_choice = patient[batch.step_moment[batch.choices.step[: batch.choices.number]]]
+        values = batch.choices.valued[: batch.choices.number]
+        told = {
+            "code": [
+                (patient[batch.step_moment[batch.asked]], losses.field),
+                (of_choice[~values], losses.level[~values]),
+                (patient, batch.certain),
+            ],
+            "value": [(of_choice[values], losses.level[values])],
+            "wait": [(patient[batch.wait_from], losses.wait)],
+        }
+        nats = {name: np.zeros(records.patients, dtype=np.float32) for name in PARTS}
+        for name, parts in told.items():
+            for owner, loss in parts:
+                summed = torch.bincount(owner, loss.double(), minlength=records.patients)
+                nats[name] += summed.numpy().astype(np.float32)
+        seldom, impossible = float(losses.seldom.sum()), float(losses.impossible.sum())
+    facts = np.diff(records.fact_start[records.moment_start])
     return PatientLikelihood(**nats, facts=facts, seldom=seldom, impossible=impossible)

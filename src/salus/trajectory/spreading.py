@@ -12,7 +12,7 @@ import torch
 
 from salus.compute.ray_cluster import RayCluster, current_cluster
 from salus.errors import WorkerLost
-from salus.trajectory.gradients import cores_here
+from salus.trajectory.places import cores_here
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")

@@ -16,12 +16,13 @@ from salus.errors import LearntByHeart, LossNotFinite
 from salus.progress import Progress, Step
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from salus.trajectory.encoding import Records
-from salus.trajectory.gradients import SHARES, GradientPool, Share, cores_here
-from salus.trajectory.likelihood import groups_of, patient_likelihood
+from salus.trajectory.gradients import GradientPool
+from salus.trajectory.learner import SHARES, Share
+from salus.trajectory.likelihood import groups_of
 from salus.trajectory.memorisation import Memorised, memorised, sample_beside
 from salus.trajectory.network import Network, Size
+from salus.trajectory.places import cores_here
 from salus.trajectory.reading import Lessons
-from salus.trajectory.vocabulary import Vocabulary
 
 BY_HEART = "learns patients by heart"
 FEW_FACTS, MOST_DROPOUT, MOST_EPOCHS = 400_000, 0.45, 12
@@ -175,7 +176,7 @@ class _Run:
             self._learn(pool, shares)
             self.log.epochs = epoch + (index + 1) / count
             if index + 1 == count or (index + 1) % max(1, count // self.settings.checks_per_epoch) == 0:
-                self._check(tuning, beside, pool.vocabulary)
+                self._check(tuning, beside, pool)
                 self._save(checkpoint)
             now, used = time.monotonic(), _cpu_seconds()
             self.log.seconds += now - wall
@@ -183,7 +184,7 @@ class _Run:
             step.advance(now - wall, self.note())
             wall, cpu = now, used
         if not self.log.curve or self.log.curve[-1]["step"] < self.log.steps:
-            self._check(tuning, beside, pool.vocabulary)
+            self._check(tuning, beside, pool)
         self.log.stopped = self.log.stopped or "epochs"
         self._save(checkpoint)
 
@@ -236,13 +237,13 @@ class _Run:
             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(used, 1.0)))
         )
 
-    def _check(self, tuning: Records, beside: Records, vocabulary: Vocabulary) -> None:
+    def _check(self, tuning: Records, beside: Records, pool: GradientPool) -> None:
         """Measure the averaged weights on tuning patients, and ``beside`` on training patients; keep the best."""
         held = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         facts = 4 * self.settings.share_facts
-        told = patient_likelihood(self.network, tuning, vocabulary, batch_facts=facts)
-        known = patient_likelihood(self.network, beside, vocabulary, batch_facts=facts)
+        told = pool.likelihood(tuning, batch_facts=facts)
+        known = pool.likelihood(beside, batch_facts=facts)
         self.network.load_state_dict(held)
         parts, found = told.a_fact(), memorised(told.each_a_fact(), known.each_a_fact())
         loss = parts["code"] + parts["value"] + parts["wait"]

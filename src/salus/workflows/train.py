@@ -15,7 +15,7 @@ from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
-from salus.trajectory.gradients import SHARES
+from salus.trajectory.learner import SHARES
 from salus.trajectory.reading import Lessons, prepare
 from salus.trajectory.training import TrainLog, fit, settings_for
 from salus.workflows.code_version import code_commit
