@@ -11,6 +11,7 @@ from mostlyai import qa
 from mostlyai.qa.random_state import set_random_state
 
 from benchmarks.peers.columns import CONTEXT, PATIENT
+from benchmarks.peers.judges.features import numbered_apart
 
 SEED = 1
 MARGINALS = ("overall", "univariate", "bivariate", "trivariate", "coherence")
@@ -21,7 +22,7 @@ def accuracy(
 ) -> dict[str, Any]:
     """Ask mostlyai-qa for its numbers; ``*_max`` is what it expects of real patients as many as the synthetic."""
     set_random_state(SEED)
-    tables = {"syn": synthetic, "trn": train, "hol": holdout}
+    tables = dict(zip(("trn", "hol", "syn"), numbered_apart([train, holdout, synthetic]), strict=True))
     given: dict[str, Any] = {f"{name}_tgt_data": _events(kind, table) for name, table in tables.items()}
     if kind == "sequences":
         given |= {f"{name}_ctx_data": _context(table) for name, table in tables.items()}

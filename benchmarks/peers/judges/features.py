@@ -36,6 +36,24 @@ def read_table(path: Path, kind: str) -> pl.DataFrame:
     return table.with_columns(pl.col(PATIENT).rank("dense").cast(pl.Int64)).sort(PATIENT, maintain_order=True)
 
 
+def numbered_apart(tables: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Number patients on from table to table: a judge that puts two tables together must not merge two patients.
+
+    >>> one, other = pl.DataFrame({"patient": [1, 1, 2]}), pl.DataFrame({"patient": [1, 2]})
+    >>> [table["patient"].to_list() for table in numbered_apart([one, other])]
+    [[1, 1, 2], [3, 4]]
+    """
+    numbered, taken = [], 0
+    for table in tables:
+        if PATIENT not in table.columns:
+            numbered.append(table)
+            continue
+        whose = table[PATIENT].rank("dense").cast(pl.Int64) + taken
+        taken = int(whose.to_numpy().max(initial=taken))
+        numbered.append(table.with_columns(whose.alias(PATIENT)))
+    return numbered
+
+
 def dictionary(tables: list[pl.DataFrame]) -> dict[str, dict[str, int]]:
     """Number the values of every text column, sorted, over all tables together.
 
