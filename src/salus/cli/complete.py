@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
-from salus.compute.ray_cluster import ray_cluster
 from salus.trajectory.gaps import Moments, Using
 from salus.workflows.complete import CompleteSettings, complete_timeline
 
@@ -41,7 +40,7 @@ def complete(
         seed=seed,
         split=None if split == "all" else split,
     )
-    with console.session(as_json) as progress, ray_cluster(ray):
+    with console.session(as_json) as progress, console.on_cluster(ray):
         result = complete_timeline(model, folder, to=to, settings=settings, progress=progress)
     codes = [f"{code} {number:,}" for code, number in result.by_code.items()]
     console.result(
