@@ -78,13 +78,9 @@ def find_code(written: str, vocabulary: Vocabulary, *, where: str) -> int:
 
     Raises ConditionRefused (SAL-310).
     """
-    names: dict[str, set[int]] = {}
-    for position in _sayable(vocabulary):
-        for name in _names(vocabulary.entries[position].code):
-            names.setdefault(name, set()).add(position)
-    return _only(
-        written, names, known=[vocabulary.entries[p].code for p in _sayable(vocabulary)], where=where
-    )
+    codes = {position: vocabulary.entries[position].code for position in _sayable(vocabulary)}
+    names = by_name((code, position) for position, code in codes.items())
+    return _only(written, names, known=[*codes.values()], where=where)
 
 
 def shown(vocabulary: Vocabulary, field: int) -> str:
@@ -93,8 +89,13 @@ def shown(vocabulary: Vocabulary, field: int) -> str:
     return last.lower() if last.isalpha() else last
 
 
-def _names(code: str) -> tuple[str, ...]:
-    return code.casefold(), code.rpartition("//")[2].casefold()
+def by_name(named: Iterable[tuple[str, int]]) -> dict[str, set[int]]:
+    """What each name, in small letters, may stand for: of every code (or field) its name in full and its last part."""
+    found: dict[str, set[int]] = {}
+    for name, number in named:
+        for part in (name, name.rpartition("//")[2]):
+            found.setdefault(part.casefold(), set()).add(number)
+    return found
 
 
 def _sayable(vocabulary: Vocabulary) -> list[int]:
@@ -142,14 +143,11 @@ def _read(text: str, vocabulary: Vocabulary, where: str) -> Condition:
     fields = {
         number: one.name for number, one in enumerate(vocabulary.fields) if one.static and one.name != START
     }
-    by_name: dict[str, set[int]] = {}
-    for number, field_name in fields.items():
-        for each in _names(field_name):
-            by_name.setdefault(each, set()).add(number)
+    names = by_name((field_name, number) for number, field_name in fields.items())
     asked = levels.strip().casefold()
     if asked in ("yes", "no"):
         return having(vocabulary, find_code(name, vocabulary, where=where), said=asked == "yes")
-    field = _only(name, by_name, known=[shown(vocabulary, number) for number in fields], where=where)
+    field = _only(name, names, known=[shown(vocabulary, number) for number in fields], where=where)
     if vocabulary.entries[vocabulary.fields[field].first].bins:
         return _range(levels.strip(), field, vocabulary, where=where)
     return _choice(levels, field, vocabulary, where=where)
@@ -158,11 +156,11 @@ def _read(text: str, vocabulary: Vocabulary, where: str) -> Condition:
 def _choice(written: str, field: int, vocabulary: Vocabulary, *, where: str) -> Condition:
     """Levels of a choice, with commas between them."""
     codes = _levels_of(vocabulary, field)
-    names: dict[str, set[int]] = {}
-    for place, position in enumerate(codes):
-        if not vocabulary.entries[position].unsaid:
-            for name in _names(vocabulary.entries[position].code):
-                names.setdefault(name, set()).add(place)
+    names = by_name(
+        (vocabulary.entries[position].code, place)
+        for place, position in enumerate(codes)
+        if not vocabulary.entries[position].unsaid
+    )
     known = [vocabulary.entries[p].code.rpartition("//")[2] for p in codes]
     known = [name for name in known if name != UNSAID]
     allowed = np.zeros(len(codes), dtype=np.float32)

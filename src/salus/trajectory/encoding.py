@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -132,17 +131,32 @@ def facts_of(events: pl.DataFrame, clock: Clock, death: list[str]) -> Spans:
 
 def _in_grains(events: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     """Rows with ``at`` (microseconds from time zero) and ``moment`` (grains, rounded down)."""
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    grain = clock.grain_seconds * 1_000_000
-    since = (pl.col("time") - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
     return events.select(
         "subject_id",
         "code",
         "numeric_value",
         pl.col("time").is_null().alias("static"),
-        since.alias("at"),
+        since_zero(pl.col("time"), clock).alias("at"),
         text=pl.col("text_value").is_not_null() if "text_value" in events.columns else pl.lit(False),
-    ).with_columns(moment=pl.when("static").then(BEFORE_TIME).otherwise(pl.col("at").floordiv(grain)))
+        moment=pl.when(pl.col("time").is_null()).then(BEFORE_TIME).otherwise(grain_of(pl.col("time"), clock)),
+    )
+
+
+def since_zero(time: pl.Expr, clock: Clock) -> pl.Expr:
+    """Microseconds from time zero."""
+    zero = pl.lit(clock.zero, dtype=pl.Datetime("us"))
+    return (time.cast(pl.Datetime("us")) - zero).dt.total_microseconds()
+
+
+def grain_of(time: pl.Expr, clock: Clock) -> pl.Expr:
+    """The grain, counted from time zero, in which a time lies."""
+    return since_zero(time, clock).floordiv(clock.grain_seconds * 1_000_000)
+
+
+def time_of(grain: pl.Expr, clock: Clock) -> pl.Expr:
+    """The time at which a grain begins."""
+    zero = pl.lit(clock.zero, dtype=pl.Datetime("us"))
+    return (zero + pl.duration(seconds=grain * clock.grain_seconds)).cast(pl.Datetime("us"))
 
 
 def _pseudo_facts(patients: pl.DataFrame, clock: Clock) -> pl.DataFrame:
@@ -246,6 +260,14 @@ def place_values(codes: IntArray, values: FloatArray, vocabulary: Vocabulary) ->
     low, width = vocabulary.level_ranks[levels].T
     ranks: FloatArray = (low + width * inside).astype(np.float32)
     return levels, ranks
+
+
+def insides_of(levels: IntArray, ranks: FloatArray, vocabulary: Vocabulary) -> FloatArray:
+    """The place of each fact inside its level, 0 to 1, from its rank; the middle where the level has no width."""
+    low, width = vocabulary.level_ranks[levels].T
+    inside = np.divide(ranks - low, width, out=np.full(len(levels), 0.5, dtype=np.float32), where=width > 0)
+    found: FloatArray = np.clip(inside, 0, 1)
+    return found
 
 
 def draw_values(levels: IntArray, inside: FloatArray, vocabulary: Vocabulary) -> FloatArray:

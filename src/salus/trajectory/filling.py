@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import numpy as np
 import polars as pl
 
 from salus.trajectory.completing import Filled
-from salus.trajectory.encoding import Records, draw_values
+from salus.trajectory.encoding import Records, draw_values, grain_of, time_of
 from salus.trajectory.generating import code_words
 from salus.trajectory.vocabulary import BIRTH, YEAR_SECONDS, Vocabulary
 
@@ -29,8 +27,6 @@ def filled_rows(filled: Filled, records: Records, vocabulary: Vocabulary) -> pl.
     reference = np.zeros_like(start) if clock.anchor is not None else start
     years = np.where(aged, value, 0).astype(np.float64)
     birth = reference - np.round(years * YEAR_SECONDS / clock.grain_seconds).astype(np.int64)
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    seconds = pl.duration(seconds=pl.col("at") * clock.grain_seconds)
     return (
         pl.DataFrame(
             {
@@ -49,9 +45,7 @@ def filled_rows(filled: Filled, records: Records, vocabulary: Vocabulary) -> pl.
             "subject_id",
             "sample",
             grain=pl.when("dated").then("grain"),
-            time=pl.when(pl.col("dated") | pl.col("aged")).then(
-                (pl.lit(zero, dtype=pl.Datetime("us")) + seconds).cast(pl.Datetime("us"))
-            ),
+            time=pl.when(pl.col("dated") | pl.col("aged")).then(time_of(pl.col("at"), clock)),
             code=pl.when("aged").then(pl.lit(clock.birth)).otherwise("code"),
             numeric_value=pl.when(~pl.col("aged")).then(pl.col("numeric_value").fill_nan(None)),
             unit=pl.when(~pl.col("aged")).then("unit"),
@@ -66,11 +60,7 @@ def beside(recorded: pl.DataFrame, filled: pl.DataFrame, vocabulary: Vocabulary)
     A filled fact takes the time of the first recorded one of its moment. Gives ``recorded``'s columns and ``sample``.
     """
     clock = vocabulary.clock
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    since = (pl.col("time") - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
-    grain = pl.when(pl.col("code") != (clock.birth or "")).then(
-        since.floordiv(clock.grain_seconds * 1_000_000)
-    )
+    grain = pl.when(pl.col("code") != (clock.birth or "")).then(grain_of(pl.col("time"), clock))
     choices = [one.name for one in vocabulary.fields if one.last - one.first > 1]
     group = pl.col("code").str.extract("^(.+)//[^/]*$")
     says = pl.when(group.is_in(choices)).then(group).otherwise("code").alias("says")

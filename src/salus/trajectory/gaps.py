@@ -12,7 +12,8 @@ import torch
 from salus.errors import ConditionRefused, nearest
 from salus.trajectory.bins import IntArray
 from salus.trajectory.conditioning import Demand
-from salus.trajectory.encoding import Records, ranges_of
+from salus.trajectory.conditions import by_name
+from salus.trajectory.encoding import Records, insides_of, ranges_of
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
 from salus.trajectory.wanted import Wanted
 
@@ -70,9 +71,7 @@ class Known:
         if gaps.fields is not None:
             self.missing[:, list(gaps.fields)] = True
             self.missing &= chosen[:, None] & ~self.said & self._possible()
-        low, width = vocabulary.level_ranks[records.level].T
-        inside = np.divide(records.rank - low, width, out=np.full(records.facts, 0.5), where=width > 1e-9)
-        self.inside = np.clip(inside, 0, 1)
+        self.inside = insides_of(records.level, records.rank, vocabulary)
 
     def _possible(self) -> BoolArray:
         """Where a field could be said: of its kind, in its span, and not a second time where it comes once."""
@@ -138,12 +137,12 @@ def find_fields(written: str, vocabulary: Vocabulary, *, where: str) -> tuple[in
     """
     if written.strip().casefold() == "all":
         return None
-    names: dict[str, set[int]] = {}
     barred = set(unfillable(vocabulary))
-    for number, one in enumerate(vocabulary.fields):
-        for name in [one.name, *(entry.code for entry in vocabulary.entries[one.first : one.last])]:
-            for part in (name, name.rpartition("//")[2]):
-                names.setdefault(part.casefold(), set()).add(number)
+    names = by_name(
+        (name, number)
+        for number, one in enumerate(vocabulary.fields)
+        for name in (one.name, *(entry.code for entry in vocabulary.entries[one.first : one.last]))
+    )
     found = []
     for each in (part.strip() for part in written.split(",")):
         fields = names.get(each.casefold(), set())

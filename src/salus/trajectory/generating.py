@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.conditioning import Resampling, draw_statics
 from salus.trajectory.conditions import Condition
 from salus.trajectory.draws import InTurn
-from salus.trajectory.encoding import draw_values
+from salus.trajectory.encoding import draw_values, time_of
 from salus.trajectory.network import Network
 from salus.trajectory.sampling import Sampler
 from salus.trajectory.situation import Drawn
@@ -145,10 +144,8 @@ def _frame_rows(population: Population, clock: Clock) -> pl.DataFrame:
 
 def _dated(frame: pl.DataFrame, clock: Clock, first_subject: int) -> pl.DataFrame:
     """Turn grains into times, number the patients, and sort as the timeline wants it."""
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    time = pl.lit(zero, dtype=pl.Datetime("us")) + pl.duration(seconds=pl.col("at") * clock.grain_seconds)
     return (
-        frame.with_columns(subject_id=pl.col("subject_id") + first_subject, time=time.cast(pl.Datetime("us")))
+        frame.with_columns(subject_id=pl.col("subject_id") + first_subject, time=time_of(pl.col("at"), clock))
         .with_columns(
             known_time=pl.col("time"), source=pl.lit("synthetic"), text_value=pl.lit(None, dtype=pl.String)
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from salus.errors import ConditionRefused, nearest
-from salus.trajectory.encoding import place_values
+from salus.trajectory.conditions import by_name
+from salus.trajectory.encoding import grain_of, insides_of, place_values
 from salus.trajectory.placing import Placement
 from salus.trajectory.vocabulary import BIRTH, START, Clock, Vocabulary
 
@@ -54,11 +54,9 @@ def placements_of(interventions: Sequence[Intervention], vocabulary: Vocabulary)
     codes = np.asarray([one.code for one in later], dtype=np.int64)
     values = np.asarray([np.nan if one.value is None else one.value for one in later], dtype=np.float32)
     levels, ranks = place_values(codes, values, vocabulary)
-    low, width = vocabulary.level_ranks[levels].T
-    inside = np.divide(ranks - low, width, out=np.full(len(later), 0.5, dtype=np.float32), where=width > 0)
     return tuple(
-        Placement(after=one.after, level=int(level), inside=float(np.clip(place, 0, 1)))
-        for one, level, place in zip(later, levels, inside, strict=True)
+        Placement(after=one.after, level=int(level), inside=float(place))
+        for one, level, place in zip(later, levels, insides_of(levels, ranks, vocabulary), strict=True)
     )
 
 
@@ -79,9 +77,8 @@ def set_at_index(
     for one in now:
         field = vocabulary.fields[vocabulary.level_field[vocabulary.level_start[one.code]]]
         says = [entry.code for entry in vocabulary.entries[field.first : field.last]]
-        grain = _grain(pl.col("time"), vocabulary.clock) == _grain(
-            pl.col("prediction_time"), vocabulary.clock
-        )
+        clock = vocabulary.clock
+        grain = grain_of(pl.col("time"), clock) == grain_of(pl.col("prediction_time"), clock)
         kept = known.join(moments, on="subject_id", how="left").filter(
             ~(pl.col("code").is_in(says) & grain).fill_null(False)
         )
@@ -94,13 +91,6 @@ def set_at_index(
         )
         known = pl.concat([kept.select(columns), added], how="vertical_relaxed")
     return known
-
-
-def _grain(time: pl.Expr, clock: Clock) -> pl.Expr:
-    """The grain in which a time lies."""
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    since = (time.cast(pl.Datetime("us")) - pl.lit(zero, dtype=pl.Datetime("us"))).dt.total_microseconds()
-    return since.floordiv(clock.grain_seconds * 1_000_000)
 
 
 def _read(text: str, vocabulary: Vocabulary) -> Intervention:
@@ -121,11 +111,11 @@ def _read(text: str, vocabulary: Vocabulary) -> Intervention:
 
 def _code(name: str, vocabulary: Vocabulary) -> int:
     """Position of a dated code, named in full or by its last part."""
-    names: dict[str, set[int]] = {}
-    for position, entry in enumerate(vocabulary.entries):
-        if not entry.static and not entry.unsaid:
-            for one in (entry.code, entry.code.rpartition("//")[2]):
-                names.setdefault(one.casefold(), set()).add(position)
+    names = by_name(
+        (entry.code, position)
+        for position, entry in enumerate(vocabulary.entries)
+        if not entry.static and not entry.unsaid
+    )
     found = names.get(name.casefold(), set())
     if len(found) == 1:
         return next(iter(found))

@@ -118,8 +118,7 @@ def _check_anchor(events: pl.DataFrame, clock: Clock) -> None:
     """Every subject has the anchor exactly at time zero, or times cannot be counted from it."""
     if clock.anchor is None:
         return
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    anchored = events.filter((pl.col("code") == clock.anchor) & (pl.col("time") == zero))[
+    anchored = events.filter((pl.col("code") == clock.anchor) & (pl.col("time") == clock.zero))[
         "subject_id"
     ].n_unique()
     everyone = events["subject_id"].n_unique()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -102,6 +103,11 @@ class Clock:
     def grain_seconds(self) -> int:
         """Seconds a grain."""
         return GRAIN_SECONDS[self.grain]
+
+    @property
+    def zero(self) -> datetime:
+        """Time zero, as the timeline's times are written: without a zone."""
+        return datetime.fromisoformat(self.time_zero).replace(tzinfo=None)
 
 
 @dataclass(frozen=True, kw_only=True)

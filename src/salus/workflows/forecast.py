@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from salus.progress import Progress
 from salus.timeline.store import read_codes, read_settings, read_timeline
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.bins import IntArray
-from salus.trajectory.encoding import Records
+from salus.trajectory.encoding import Records, grain_of
 from salus.trajectory.forecasting import Asked, Histories, Question, Risks, draw_risks
 from salus.trajectory.reading import LeftOut, left_out, read_histories
 from salus.trajectory.sending import received, sent
@@ -146,9 +145,8 @@ def questions_of(task: Task, clock: Clock) -> tuple[Question, ...]:
 
 def grains_of(times: pl.Series, clock: Clock) -> IntArray:
     """Grains from time zero of each index moment."""
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    micros = (times.cast(pl.Datetime("us")) - zero).dt.total_microseconds()
-    return (micros // (clock.grain_seconds * 1_000_000)).to_numpy().astype(np.int64)
+    grains = times.to_frame("time").select(grain_of(pl.col("time"), clock)).to_series()
+    return grains.to_numpy().astype(np.int64)
 
 
 def _draw(model: Path | Model, asked: Asked, job: tuple[Histories, int]) -> Risks:

@@ -132,5 +132,4 @@ def no_model() -> Missing:
 def index_grain(model: Model, moment: datetime) -> int:
     """A moment in the model's grains since its time zero."""
     clock = model.vocabulary.clock
-    zero = datetime.fromisoformat(clock.time_zero).replace(tzinfo=None)
-    return int((moment - zero).total_seconds() // clock.grain_seconds)
+    return int((moment - clock.zero).total_seconds() // clock.grain_seconds)
