@@ -20,7 +20,7 @@ from salus.trajectory.network import NEVER, Network, Size
 from salus.trajectory.reading import prepare
 from salus.trajectory.sampling import Sampler
 from salus.trajectory.situation import Drawn, Situation
-from salus.trajectory.vocabulary_learning import with_certainties
+from salus.trajectory.vocabulary_learning import Decisions, with_certainties
 from tests.small_ward import CODES, SETTINGS, ward
 
 LESSONS = prepare(ward(100), CODES, SETTINGS)
@@ -131,7 +131,7 @@ def test_what_followed_every_time_is_certain_and_costs_hardly_anything():
     """Field 0 was followed by the end 300 of 300 times; once more so costs log(302/301), otherwise log(301 (n + 1))."""
     dated = np.zeros(300, dtype=bool)
     end = np.full(300, VOCABULARY.size)
-    known = with_certainties(VOCABULARY, np.full(300, STATICS), end, dated)
+    known = with_certainties(VOCABULARY, [Decisions(np.full(300, STATICS), end, dated)])
     assert known.sure[0, STATICS] == VOCABULARY.size
     one = LESSONS.train.of(np.arange(1))
     steps = steps_of(one, known)
@@ -291,8 +291,8 @@ def test_one_process_and_two_give_the_same_gradient(shares):
     for cores in (1, 2):
         torch.manual_seed(5)
         network = Network(VOCABULARY, Size(width=16))
-        with GradientPool(network, LESSONS.train, VOCABULARY, cores=cores, shares=shares) as pool:
-            pool.step([Share(group, seed) for seed, group in enumerate(groups)])
+        with GradientPool(network, VOCABULARY, cores=cores, shares=shares) as pool:
+            pool.step([Share(LESSONS.train.of(group), seed) for seed, group in enumerate(groups)])
         gradients.append(
             torch.cat([value.grad.reshape(-1) for value in network.parameters() if value.grad is not None])
         )

@@ -55,7 +55,7 @@ def test_the_order_of_patients_changes_nothing_but_the_order(network):
 @pytest.mark.parametrize("cores", [1, 2])
 def test_looking_with_one_process_or_two_gives_the_same_to_the_last_bit(network, cores):
     straight = patient_likelihood(network, LESSONS.train, LESSONS.vocabulary, batch_facts=60)
-    with GradientPool(network, LESSONS.train, LESSONS.vocabulary, cores=cores) as pool:
+    with GradientPool(network, LESSONS.vocabulary, cores=cores) as pool:
         spread = pool.likelihood(LESSONS.train, batch_facts=60)
     for part in (*PARTS, "facts"):
         assert (getattr(spread, part) == getattr(straight, part)).all()

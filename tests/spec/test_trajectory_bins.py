@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.trajectory.bins import fit_bins, fit_wait_edges, protected_extremes
+from salus.trajectory.bins import Tally, fit_bins, fit_wait_edges, protected_extremes
 from salus.trajectory.encoding import draw_values, place_values
+from salus.trajectory.tallies import values_of
 from salus.trajectory.vocabulary import Clock, CodeEntry, Field, Vocabulary
 
 
 def vocabulary_of(values: list[float], *, most: int, decimals: int) -> Vocabulary:
     """A vocabulary of one code with these values."""
     column = np.asarray(values, dtype=np.float32)
-    bins = fit_bins(column, float(column.min()), float(column.max()), most=most)
+    bins = fit_bins(Tally.of(column), float(column.min()), float(column.max()), most=most)
     entry = CodeEntry(code="LOINC//2823-3", bins=bins.count, decimals=decimals)
     return Vocabulary(
         entries=(entry,),
@@ -34,7 +36,7 @@ def vocabulary_of(values: list[float], *, most: int, decimals: int) -> Vocabular
 
 def test_a_common_value_gets_a_bin_of_its_own():
     """Half of eight values are 1: with bins of about two values, 1 stands alone, then {2, 3}, then {4, 5}."""
-    bins = fit_bins(np.asarray([1, 1, 1, 1, 2, 3, 4, 5], dtype=np.float32), 1, 5, most=4)
+    bins = fit_bins(Tally.of(np.asarray([1, 1, 1, 1, 2, 3, 4, 5], dtype=np.float32)), 1, 5, most=4)
     assert bins.lows.tolist() == [1, 2, 4]
     assert bins.inner[0].tolist() == [1, 1, 1, 1, 1]
     assert bins.inner[2].tolist() == [4, 4.25, 4.5, 4.75, 5]
@@ -51,18 +53,21 @@ def test_a_drawn_value_lies_between_the_quartiles_of_its_bin_and_keeps_its_decim
 def test_extremes_that_few_patients_reach_are_never_drawn():
     """Six patients with highest values 1 to 6: the second highest is 5, the second lowest 2."""
     values = np.asarray([1, 2, 3, 4, 5, 6], dtype=np.float32)
-    assert protected_extremes(values, np.arange(6), patients=2) == (2.0, 5.0)
+    assert protected_extremes(Tally.of(values), values, values, patients=2) == (2.0, 5.0)
 
 
 def test_one_patients_many_high_values_count_as_one_patient():
     """Patient 0 holds the three highest values; the second patient to reach high is at 3."""
-    values = np.asarray([9, 8, 7, 3, 1, 2], dtype=np.float32)
-    subjects = np.asarray([0, 0, 0, 1, 2, 3])
-    assert protected_extremes(values, subjects, patients=2) == (2.0, 3.0)
+    facts = pl.DataFrame(
+        {"subject_id": [0, 0, 0, 1, 2, 3], "code": "K", "numeric_value": [9.0, 8, 7, 3, 1, 2]},
+        schema_overrides={"numeric_value": pl.Float32},
+    )
+    found = values_of([facts], least=2)["K"]
+    assert protected_extremes(found.tally, found.lowest, found.highest, patients=2) == (2.0, 3.0)
 
 
 def test_the_first_waiting_bin_is_at_once_and_the_last_edge_lies_beyond_all_waits():
-    edges = fit_wait_edges(np.asarray([0, 60, 60, 60, 60, 61, 120]), most=2)
+    edges = fit_wait_edges(Tally.of(np.asarray([0, 60, 60, 60, 60, 61, 120])), most=2)
     assert edges[:2].tolist() == [0, 1]
     assert edges[-1] == 121
     assert 60 in edges and 61 in edges  # the common wait of exactly 60 has a bin of its own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from salus.trajectory.bins import fit_bins
+from salus.trajectory.bins import Tally, fit_bins
 from salus.trajectory.encoding import encode, facts_of
 from salus.trajectory.levels import smooth_basis
 from salus.trajectory.reading import clock_of, prepare
@@ -101,7 +101,7 @@ def test_a_code_unknown_when_a_forecast_is_made_is_read_as_its_parent():
 
 def test_near_values_have_near_vectors_and_far_ones_do_not():
     """Of 40 bins of evenly spread values, each is nearest in the smooth functions to the bins beside it."""
-    bins = fit_bins(np.arange(400, dtype=np.float32), 0, 399, most=40)
+    bins = fit_bins(Tally.of(np.arange(400, dtype=np.float32)), 0, 399, most=40)
     vocabulary = Vocabulary(
         entries=(CodeEntry(code="K", bins=bins.count),),
         fields=(Field(name="K", first=0, last=1),),

@@ -48,9 +48,17 @@ def generate(
         [
             f"drew {result.patients:,} synthetic patients with {result.events:,} events in {result.seconds:.1f} s "
             f"({result.patients_per_second:,.0f} patients/s)",
+            *without_events(result.without_events),
             f"timeline: {result.timeline}",
         ],
     )
+
+
+def without_events(number: int) -> list[str]:
+    """Say how many patients are not in the timeline; nothing where all are."""
+    if not number:
+        return []
+    return [f"of those asked for {number:,} were drawn without any event: they have no row in the timeline"]
 
 
 def _under_conditions(model: Path, to: Path, settings: GivenSettings, as_json: bool) -> None:

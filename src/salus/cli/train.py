@@ -9,6 +9,7 @@ import typer
 
 from salus.cli import console
 from salus.trajectory.learner import SHARES
+from salus.trajectory.sizes import Scale
 from salus.workflows.train import TrainChoices
 from salus.workflows.train import train as train_model
 
@@ -21,11 +22,17 @@ def train(
     workers: Annotated[
         int, typer.Option(help="Shares a step is cut into, each for one processor. Part of the result.")
     ] = SHARES,
+    size: Annotated[
+        Scale,
+        typer.Option(
+            help="Model and training for about 1,000, 100,000 or 10 million patients; auto: by the data."
+        ),
+    ] = Scale.AUTO,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""
-    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers)
+    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size)
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = "not measured"

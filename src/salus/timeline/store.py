@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -44,10 +44,15 @@ def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
     _require(folder)
     frames = []
     for name in SPLITS if split is None else (split,):
-        shards = sorted((folder / data_subdirectory / name).glob("*.parquet"))
-        frame = pl.concat([_read_shard(shard) for shard in shards] or [pl.DataFrame(schema=EVENT_COLUMNS)])
+        frame = pl.concat([*read_shards(folder, name)] or [pl.DataFrame(schema=EVENT_COLUMNS)])
         frames.append(frame.with_columns(split=pl.lit(name)) if split is None else frame)
     return pl.concat(frames)
+
+
+def read_shards(folder: Path, split: str) -> Iterator[pl.DataFrame]:
+    """Read one split's events a shard at a time; no subject is in two."""
+    _require(folder)
+    return map(_read_shard, sorted((folder / data_subdirectory / split).glob("*.parquet")))
 
 
 def read_codes(folder: Path) -> pl.DataFrame:
@@ -100,7 +105,7 @@ def timeline_digest(folder: Path) -> str:
 
 def write_timeline(
     folder: Path,
-    events: pl.DataFrame,
+    events: pl.DataFrame | Iterable[pl.DataFrame],
     *,
     codes: pl.DataFrame,
     settings: TimelineSettings,
@@ -108,7 +113,9 @@ def write_timeline(
 ) -> None:
     """Write events (with a ``split`` column) as a MEDS data set; the folder appears whole or not at all.
 
-    ``rejected`` is the frame of refused rows; books, where there are any, are added with :func:`write_books`.
+    ``events`` may come in frames, one after another by subject, none of whom is in two: then no more than a shard of
+    each split is held. ``rejected`` is the frame of refused rows; books, where there are any, are added with
+    :func:`write_books`.
     """
     with whole_folder(folder, mark=SETTINGS_FILE) as partial:
         write_into(partial, events, codes=codes, settings=settings, rejected=rejected)
@@ -116,24 +123,29 @@ def write_timeline(
 
 def write_into(
     folder: Path,
-    events: pl.DataFrame,
+    events: pl.DataFrame | Iterable[pl.DataFrame],
     *,
     codes: pl.DataFrame,
     settings: TimelineSettings,
     rejected: pl.DataFrame | None = None,
 ) -> None:
     """Write all files of a timeline into an existing folder (see :func:`write_timeline`)."""
-    fitted = fit_columns(events, {**EVENT_COLUMNS, "split": pl.String()}, what="events")
     codes = fit_columns(codes, CODE_COLUMNS, what="codes")
-    _check_codes(fitted, codes)
-    splits = fitted.select("subject_id", "split").unique().sort("subject_id")
-    _check_splits(splits)
     (folder / "metadata").mkdir()
-    for name in SPLITS:
-        target = folder / data_subdirectory / name
-        target.mkdir(parents=True)
-        for number, shard in enumerate(_shards(fitted.filter(pl.col("split") == name).drop("split"))):
-            _write_parquet(target / f"{number:04d}.parquet", shard, DataSchema)
+    open_shards = {name: _OpenShard(folder / data_subdirectory / name) for name in SPLITS}
+    found = []
+    for frame in [events] if isinstance(events, pl.DataFrame) else events:
+        fitted = fit_columns(frame, {**EVENT_COLUMNS, "split": pl.String()}, what="events")
+        _check_codes(fitted, codes)
+        found.append(fitted.select("subject_id", "split").unique())
+        _check_splits(found[-1])
+        for name, shard in open_shards.items():
+            shard.add(fitted.filter(pl.col("split") == name).drop("split"))
+    for shard in open_shards.values():
+        shard.close()
+    splits = pl.concat(found or [pl.DataFrame(schema={"subject_id": pl.Int64, "split": pl.String})])
+    splits = splits.sort("subject_id")
+    _check_splits(splits)
     _write_parquet(folder / code_metadata_filepath, codes, CodeMetadataSchema)
     _write_parquet(folder / subject_splits_filepath, splits, SubjectSplitSchema)
     refused = pl.DataFrame(schema=REJECTED_COLUMNS) if rejected is None else rejected
@@ -179,23 +191,47 @@ def _check_splits(splits: pl.DataFrame) -> None:
         )
 
 
-def _shards(events: pl.DataFrame) -> list[pl.DataFrame]:
-    """Cut between subjects, about ``EVENTS_A_SHARD`` rows each."""
-    if not events["subject_id"].is_sorted():
-        raise TimelineBroken(
-            "events are not sorted by subject", where="data", fix="sort by subject_id, time (nulls first)"
+class _OpenShard:
+    """Rows of one split that wait until they fill a shard: cut between subjects, about ``EVENTS_A_SHARD`` rows each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.number, self.written, self.seen = folder, 0, 0, 0
+        self.last: int | None = None
+        self.waiting: list[pl.DataFrame] = []
+        folder.mkdir(parents=True)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take more rows; shards that are full are written."""
+        if rows.is_empty():
+            return
+        subjects = rows["subject_id"]
+        if not subjects.is_sorted() or (self.last is not None and subjects[0] <= self.last):
+            raise TimelineBroken(
+                "events are not sorted by subject", where="data", fix="sort by subject_id, time (nulls first)"
+            )
+        self.last = subjects[-1]
+        ends = self.seen + rows.group_by("subject_id", maintain_order=True).len()["len"].cum_sum().cast(
+            pl.Int64
         )
-    if events.is_empty():
-        return []
-    ends = events.group_by("subject_id", maintain_order=True).len()["len"].cum_sum()
-    shard_of = (ends - 1) // EVENTS_A_SHARD
-    last = (
-        pl.DataFrame({"shard": shard_of, "end": ends})
-        .group_by("shard", maintain_order=True)
-        .agg(pl.col("end").last())
-    )
-    starts = [0, *last["end"].to_list()]
-    return [events[start:end] for start, end in pairwise(starts)]
+        shard_of = ((ends - 1) // EVENTS_A_SHARD).to_numpy()
+        start = 0
+        for place in [*(shard_of[1:] != shard_of[:-1]).nonzero()[0].tolist(), len(ends) - 1]:
+            if shard_of[place] != self.number:
+                self._write()
+                self.number = int(shard_of[place])
+            end = int(ends[place]) - self.seen
+            self.waiting.append(rows[start:end])
+            start = end
+        self.seen += rows.height
+
+    def close(self) -> None:
+        """Write what still waits."""
+        self._write()
+
+    def _write(self) -> None:
+        if self.waiting:
+            _write_parquet(self.folder / f"{self.written:04d}.parquet", pl.concat(self.waiting), DataSchema)
+            self.waiting, self.written = [], self.written + 1
 
 
 def _write_parquet(path: Path, frame: pl.DataFrame, schema: type) -> None:

@@ -7,6 +7,8 @@ bin (five stored points a bin). Values that many patients share (a Glasgow score
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,17 +38,51 @@ class ValueBins:
         return ValueBins(np.r_[self.lows, np.float32(np.nan)], np.concatenate([self.inner, inner]))
 
 
-def fit_bins(values: FloatArray, low: float, high: float, *, most: int) -> ValueBins:
-    """Cut ``values`` into at most ``most`` bins of equal weight, drawing only between ``low`` and ``high``.
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Which values there are and how often each: sorted, distinct. Of very many, near ones stand for each other."""
+
+    values: npt.NDArray[Any]
+    counts: IntArray
+
+    @classmethod
+    def of(cls, values: npt.NDArray[Any]) -> Tally:
+        """Count values."""
+        return cls(*np.unique(values, return_counts=True))
+
+    @property
+    def total(self) -> int:
+        """How many there are, each as often as it was seen."""
+        return int(self.counts.sum())
+
+    def quantiles(self, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What :func:`numpy.quantile` gives for the same values, one by one."""
+        place = shares * (self.total - 1)
+        below = np.floor(place)
+        ends = np.cumsum(self.counts)
+        lower, upper = (
+            self.values[np.searchsorted(ends, np.minimum(at, self.total - 1), side="right")]
+            for at in (below, below + 1)
+        )
+        part = place - below
+        near: npt.NDArray[np.float64] = np.where(
+            part < 0.5, lower + (upper - lower) * part, upper - (upper - lower) * (1 - part)
+        )
+        return near
+
+
+def fit_bins(tally: Tally, low: float, high: float, *, most: int) -> ValueBins:
+    """Cut values into at most ``most`` bins of equal weight, drawing only between ``low`` and ``high``.
 
     ``low`` and ``high`` are the protected extremes: no drawn value lies beyond them.
     """
-    distinct, counts = np.unique(values, return_counts=True)
-    cuts = _cuts(counts, len(values) / most)
-    groups = np.split(np.clip(np.repeat(distinct, counts), low, high), np.cumsum(counts)[cuts[1:] - 1])
-    lows = distinct[cuts]
-    inner = np.stack([np.quantile(group, np.linspace(0, 1, INNER)) for group in groups])
-    return ValueBins(lows.astype(np.float32), inner.astype(np.float32))
+    cuts = _cuts(tally.counts, tally.total / most)
+    held = np.clip(tally.values, low, high)
+    groups = [
+        Tally(held[first:last], tally.counts[first:last]) for first, last in pairwise([*cuts, len(held)])
+    ]
+    inner = np.stack([group.quantiles(np.linspace(0, 1, INNER)) for group in groups])
+    return ValueBins(tally.values[cuts].astype(np.float32), inner.astype(np.float32))
 
 
 def _cuts(counts: IntArray, target: float) -> IntArray:
@@ -60,36 +96,36 @@ def _cuts(counts: IntArray, target: float) -> IntArray:
     return np.asarray(cuts, dtype=np.int64)
 
 
-def protected_extremes(values: FloatArray, subjects: IntArray, *, patients: int) -> tuple[float, float]:
+def protected_extremes(
+    tally: Tally, lowest: FloatArray, highest: FloatArray, *, patients: int
+) -> tuple[float, float]:
     """Lowest and highest value that at least ``patients`` patients reach or pass.
 
+    ``lowest``, ``highest``: each patient's, or of very many patients at least the ``2 * patients`` most extreme.
     Sources: the k-anonymity argument applied to extremes; a drawn value can then never reveal the single record
-    holder. With fewer patients the middle value is used for both.
+    holder. With fewer than twice as many patients the middle value is used for both.
     """
-    order = np.lexsort((values, subjects))
-    ordered, owners = values[order], subjects[order]
-    first = np.flatnonzero(np.r_[True, owners[1:] != owners[:-1]])
-    last = np.r_[first[1:] - 1, len(owners) - 1]
-    if len(first) < 2 * patients:
-        middle = float(np.median(values))
+    if len(lowest) < 2 * patients:
+        middle = float(tally.quantiles(np.asarray([0.5]))[0])
         return middle, middle
-    lowest = np.partition(ordered[first], patients - 1)[patients - 1]
-    highest = -np.partition(-ordered[last], patients - 1)[patients - 1]
-    return float(lowest), float(highest)
+    return (
+        float(np.partition(lowest, patients - 1)[patients - 1]),
+        float(-np.partition(-highest, patients - 1)[patients - 1]),
+    )
 
 
-def fit_wait_edges(waits: IntArray, *, most: int, widest: float = 1.35) -> IntArray:
+def fit_wait_edges(waits: Tally, *, most: int, widest: float = 1.35) -> IntArray:
     """Edges of half-open bins of waiting times in grains; the first bin is exactly 0, the last lies beyond all waits.
 
     Common waits (exactly 60 minutes) get a bin of their own; a sparse stretch is cut geometrically so that no bin
     spans more than a factor ``widest``: drawing evenly inside a bin then stays close to the truth.
     """
-    positive = waits[waits > 0]
-    if not len(positive):
+    distinct, counts = waits.values[waits.values > 0], waits.counts[waits.values > 0]
+    if not len(distinct):
         return np.asarray([0, 1, 2], dtype=np.int64)
-    distinct, counts = np.unique(positive, return_counts=True)
-    lows = distinct[_cuts(counts, len(positive) / most)]
-    heavy = distinct[counts > len(positive) / most]
+    share = counts.sum() / most
+    lows = distinct[_cuts(counts, share)]
+    heavy = distinct[counts > share]
     last = int(distinct[-1]) + 1
     steps = int(np.ceil(np.log(last) / np.log(widest))) + 1
     geometric = np.geomspace(1, last, steps).astype(np.int64)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from salus.trajectory.bins import INNER, FloatArray, IntArray
+from salus.trajectory.ancestors import back_off
+from salus.trajectory.bins import INNER, FloatArray, IntArray, Tally
+from salus.trajectory.tallies import MOST_WAITS, all_together, reached_by
 from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
-from salus.trajectory.vocabulary_learning import Reach, back_off
+from salus.trajectory.vocabulary_learning import LEAST_PATIENTS, Reach
 
 FACT_COLUMNS = ("subject_id", "moment", "static", "code", "numeric_value", "text")
 BEFORE_TIME = -(2**60)
@@ -67,6 +69,23 @@ class Records:
             died=self.died[patients],
             age=self.age[patients],
         )
+
+
+def joined(parts: Sequence[Records]) -> Records:
+    """The patients of all parts, one part after another."""
+    facts = np.cumsum([0, *(part.facts for part in parts)])
+    moments = np.cumsum([0, *(len(part.time) for part in parts)])
+
+    def shifted(name: str, by: IntArray) -> IntArray:
+        starts = [getattr(part, name)[1:] + more for part, more in zip(parts, by, strict=False)]
+        return np.concatenate([np.zeros(1, dtype=np.int64), *starts])
+
+    plain = ("subject", "level", "rank", "time", "end", "died", "age")
+    return Records(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in plain},
+        fact_start=shifted("fact_start", facts),
+        moment_start=shifted("moment_start", moments),
+    )
 
 
 def ranges_of(starts: IntArray, stops: IntArray) -> IntArray:
@@ -183,14 +202,19 @@ def _years(patients: pl.DataFrame, clock: Clock) -> pl.Series:
     return patients.select((seconds / YEAR_SECONDS).cast(pl.Float32).alias("age"))["age"]
 
 
-def reach_of(spans: Spans) -> Reach:
-    """How far these records go."""
-    moments = spans.moments.group_by("subject_id").len()["len"].to_numpy()
+def reach_of(shards: Iterable[Spans], *, least: int = LEAST_PATIENTS) -> Reach:
+    """How far these records go: no further than ``least`` patients do, but for waits."""
     return Reach(
-        waits=waits_of(spans),
-        moments=int(moments.max(initial=1)),
-        latest=int(spans.patients["end"].to_numpy().max(initial=0)),
+        waits=all_together((Tally.of(waits_of(spans)) for spans in shards), most=MOST_WAITS),
+        moments=max(reached_by(least, (_moments_of(spans) for spans in shards)), 1),
+        latest=reached_by(least, (spans.patients["end"].to_numpy() for spans in shards)),
     )
+
+
+def _moments_of(spans: Spans) -> IntArray:
+    """How many moments each patient has."""
+    counts: IntArray = spans.moments.group_by("subject_id").len()["len"].to_numpy().astype(np.int64)
+    return counts
 
 
 def waits_of(spans: Spans) -> IntArray:

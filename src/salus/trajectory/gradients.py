@@ -25,17 +25,15 @@ from salus.trajectory.vocabulary import Vocabulary
 class GradientPool:
     """Computes the gradient of a step from its ``shares``: on the cluster the command opened, or on ``cores`` here."""
 
-    def __init__(
-        self, network: Network, records: Records, vocabulary: Vocabulary, *, cores: int, shares: int = SHARES
-    ) -> None:
-        self.network, self.records, self.vocabulary = network, records, vocabulary
+    def __init__(self, network: Network, vocabulary: Vocabulary, *, cores: int, shares: int = SHARES) -> None:
+        self.network, self.vocabulary = network, vocabulary
         size = sum(value.numel() for value in network.parameters())
         self.gradients = torch.zeros(shares, size)
         self.cores, self.threads, self.open = cores, torch.get_num_threads(), ExitStack()
 
     def __enter__(self) -> GradientPool:
         torch.set_num_threads(1)
-        learner = Learner(self.network, self.records, self.vocabulary)
+        learner = Learner(self.network, self.vocabulary)
         cluster, most = current_cluster(), len(self.gradients)
         if cluster is None:
             near = Near(learner, self.gradients, number=min(self.cores, most))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from salus.trajectory.batches import make_batch
-from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
 from salus.trajectory.vocabulary import Vocabulary
@@ -19,18 +18,17 @@ SHARES = 2
 
 
 class Share(NamedTuple):
-    """Patients of one share of a step, the seed of its dropout, and the extra weight of what seldom happens."""
+    """Records of one share of a step, the seed of its dropout, and the extra weight of what seldom happens."""
 
-    patients: IntArray
+    records: Records
     seed: int
     emphasis: float = 0.0
 
 
 class Learner(NamedTuple):
-    """Who computes shares: a network and the records it learns from."""
+    """Who computes shares: a network and what it can say. Records come with each share: nobody holds them all."""
 
     network: Network
-    records: Records
     vocabulary: Vocabulary
 
     def gradient(self, share: Share, into: Tensor) -> dict[str, float]:
@@ -38,7 +36,7 @@ class Learner(NamedTuple):
         torch.manual_seed(share.seed)
         self.network.train()
         self.network.zero_grad(set_to_none=True)
-        batch = make_batch(self.records.of(share.patients), self.vocabulary)
+        batch = make_batch(share.records, self.vocabulary)
         parts = self.network(batch)
         loss: Tensor = parts["code"] + parts["value"] + parts["wait"] + share.emphasis * parts["seldom"]
         loss.backward()  # type: ignore[no-untyped-call]

@@ -115,11 +115,11 @@ class Far:
 
 
 class Member:
-    """One of a crew: holds network and records, answers with the weights it is sent."""
+    """One of a crew: holds a network, answers with the weights it is sent about the records it is asked about."""
 
-    def __init__(self, network: Network, records: Records, vocabulary: Vocabulary) -> None:
+    def __init__(self, network: Network, vocabulary: Vocabulary) -> None:
         torch.set_num_threads(1)
-        self.learner = Learner(network, records, vocabulary)
+        self.learner = Learner(network, vocabulary)
         self.row = torch.zeros(1, sum(value.numel() for value in network.parameters()))
 
     def __call__(self, question: Question, weights: FloatArray) -> object:

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from salus.errors import OtherTimeline, TooFewPatients, ValueNotFinite
+from salus.errors import OtherTimeline, TooFewPatients
+from salus.timeline.columns import SPLITS
 from salus.timeline.settings import TimelineSettings
+from salus.trajectory.ancestors import back_off, parents_of
 from salus.trajectory.batches import static_moments, steps_of
-from salus.trajectory.encoding import Records, encode, facts_of, reach_of
+from salus.trajectory.census import Census, check_values, take_census
+from salus.trajectory.encoding import Records, Spans, encode, facts_of, joined, reach_of
+from salus.trajectory.memorisation import MOST_FACTS, MOST_PATIENTS, SHARE
+from salus.trajectory.shelf import WINDOW_FACTS, Shelf, by_lot, shelved
+from salus.trajectory.spans_on_disk import SpansOnDisk
 from salus.trajectory.vocabulary import GRAIN_SECONDS, Clock, Vocabulary
-from salus.trajectory.vocabulary_learning import back_off, fit_vocabulary, parents_of, with_certainties
+from salus.trajectory.vocabulary_learning import Decisions, fit_vocabulary, with_certainties
 
-LEAST_TRAIN, LEAST_TUNING = 10, 2
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Time zero where the source's times are absolute: it only names the grains."""
+TUNING_ROWS = 1_000_000
+"""Rows of tuning patients that are read; of more patients, some are taken by lot: a look must stay cheap."""
+
+Shards = Callable[[str], Iterable[pl.DataFrame]]
+"""Gives the rows of a split, a frame a shard, as often as it is asked; no patient is in two shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lessons:
-    """Training and tuning patients as arrays, with the vocabulary learned from the training patients."""
+    """Training and tuning patients as arrays, with the vocabulary learned from the training patients.
 
-    train: Records
+    ``train``: records, or files of them where they are too many to be held together. ``held_out``: patients set aside.
+    """
+
+    train: Records | Shelf
     tuning: Records
     vocabulary: Vocabulary
     after_death: int
+    held_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Where records too many for memory may lie meanwhile, and how many facts are held together."""
+
+    folder: Path
+    window_facts: int = WINDOW_FACTS
 
 
 def clock_of(codes: pl.DataFrame, settings: TimelineSettings) -> Clock:
@@ -51,18 +76,27 @@ def death_codes(codes: pl.DataFrame) -> list[str]:
 
 
 def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSettings) -> Lessons:
-    """Read training and tuning patients. ``events``: all rows with their ``split``.
+    """Read training and tuning patients. ``events``: all rows with their ``split``, held in memory.
 
     Raises TooFewPatients (SAL-305), OtherTimeline (SAL-306: a subject lacks the anchor) or ValueNotFinite (SAL-315).
     """
-    _check_patients(events)
-    _check_finite(events)
-    clock = clock_of(codes, settings)
-    _check_anchor(events, clock)
-    death = death_codes(codes)
-    train = facts_of(events.filter(pl.col("split") == "train"), clock, death)
-    tuning = facts_of(events.filter(pl.col("split") == "tuning"), clock, death)
-    vocabulary = fit_vocabulary(train.facts, reach_of(train), codes=codes, clock=clock)
+    return prepare_shards(lambda split: [events.filter(pl.col("split") == split)], codes, settings, room=None)
+
+
+def prepare_shards(
+    shards: Shards, codes: pl.DataFrame, settings: TimelineSettings, *, room: Room | None
+) -> Lessons:
+    """The same, a shard at a time where the training rows are more than ``room`` holds together."""
+    clock, death = clock_of(codes, settings), death_codes(codes)
+    census = take_census(((split, shard) for split in SPLITS for shard in shards(split)), clock)
+    census.check(clock)
+    spans: list[Spans] | SpansOnDisk
+    if room is None or census.rows["train"] <= room.window_facts:
+        spans = [facts_of(pl.concat(shards("train")), clock, death)]
+    else:
+        spans = SpansOnDisk.of((facts_of(shard, clock, death) for shard in shards("train")), room.folder)
+    facts = spans.facts if isinstance(spans, SpansOnDisk) else [one.facts for one in spans]
+    vocabulary = fit_vocabulary(facts, reach_of(spans), codes=codes, clock=clock)
     if vocabulary.statics == vocabulary.size:
         raise TooFewPatients(
             f"no dated code is shared by {vocabulary.protection.least_patients} or more training patients",
@@ -70,64 +104,58 @@ def prepare(events: pl.DataFrame, codes: pl.DataFrame, settings: TimelineSetting
             fix="ingest more patients: rarer codes are withheld to protect the few who have them",
         )
     parents = parents_of(codes)
-    records = encode(train, vocabulary, parents)
-    steps = steps_of(records, vocabulary)
-    static = static_moments(records)[steps.moment]
-    vocabulary = with_certainties(vocabulary, steps.prior, steps.target, static)
-    return Lessons(
-        train=records,
-        tuning=encode(tuning, vocabulary, parents),
-        vocabulary=vocabulary,
-        after_death=train.after_death + tuning.after_death,
-    )
-
-
-def _check_patients(events: pl.DataFrame) -> None:
-    """There are enough patients to learn from and to stop by; who has no dated row has no moment to learn from."""
-    counted = events.group_by("split").agg(
-        pl.col("subject_id").n_unique().alias("all"),
-        pl.col("subject_id").filter(pl.col("time").is_not_null()).n_unique().alias("dated"),
-    )
-    counts = {split: (everyone, dated) for split, everyone, dated in counted.iter_rows()}
-    for split, least in (("train", LEAST_TRAIN), ("tuning", LEAST_TUNING)):
-        everyone, dated = counts.get(split, (0, 0))
-        if dated < least:
-            said = "" if everyone < least else " have a dated row"
-            raise TooFewPatients(
-                f"{dated if said else everyone} patients in split '{split}'{said}; at least {least} are needed",
-                where="data/" + split,
-                fix="ingest more patients, or change the splits in source.yaml",
-            )
-
-
-def _check_finite(events: pl.DataFrame) -> None:
-    """Every number is one: a single infinite value would spoil its code's distribution, and then the whole loss."""
-    bad = events.filter(pl.col("numeric_value").is_not_null() & ~pl.col("numeric_value").is_finite())
-    if bad.is_empty():
-        return
-    codes = bad["code"].unique().sort()
-    more = f" and {len(codes) - 1} more codes" if len(codes) > 1 else ""
-    raise ValueNotFinite(
-        f"{bad.height} rows of {codes[0]}{more} hold a value that is infinite or not a number",
-        where="data, column numeric_value",
-        fix="leave the value empty (null) where there is none, then ingest again",
-    )
-
-
-def _check_anchor(events: pl.DataFrame, clock: Clock) -> None:
-    """Every subject has the anchor exactly at time zero, or times cannot be counted from it."""
-    if clock.anchor is None:
-        return
-    anchored = events.filter((pl.col("code") == clock.anchor) & (pl.col("time") == clock.zero))[
-        "subject_id"
-    ].n_unique()
-    everyone = events["subject_id"].n_unique()
-    if anchored != everyone:
-        raise OtherTimeline(
-            f"{everyone - anchored} of {everyone} patients lack the anchor {clock.anchor} at time zero",
-            where="metadata/dataset.json",
-            fix="give every patient the anchor in source.yaml, or name no anchor and no time zero",
+    records = (encode(one, vocabulary, parents) for one in spans)
+    train: Records | Shelf
+    if room is None or isinstance(spans, list):
+        train = joined([*records])
+        decisions: Iterable[Decisions] = [_decisions(train, vocabulary)]
+    else:
+        train = shelved(
+            records, room.folder / "records", share=_looked_at(census), window_facts=room.window_facts
         )
+        decisions = (_decisions(part, vocabulary) for part in train.each())
+    vocabulary = with_certainties(vocabulary, decisions)
+    tuning, late = _tuning(shards, census, vocabulary, codes=codes)
+    return Lessons(
+        train=train,
+        tuning=tuning,
+        vocabulary=vocabulary,
+        after_death=sum(one.after_death for one in spans) + late,
+        held_out=census.patients["held_out"],
+    )
+
+
+def _decisions(records: Records, vocabulary: Vocabulary) -> Decisions:
+    """What was drawn after what in these records."""
+    steps = steps_of(records, vocabulary)
+    return Decisions(steps.prior, steps.target, static_moments(records)[steps.moment])
+
+
+def _looked_at(census: Census) -> float:
+    """Share of training patients kept at hand: enough to look at as many as in a whole set."""
+    patients, rows = census.patients["train"], census.rows["train"]
+    return min(1.0, SHARE * MOST_PATIENTS / patients, SHARE * MOST_FACTS / rows)
+
+
+def _tuning(
+    shards: Shards, census: Census, vocabulary: Vocabulary, *, codes: pl.DataFrame
+) -> tuple[Records, int]:
+    """Tuning patients, of very many as many as suffice; and their rows after death."""
+    share = min(1.0, TUNING_ROWS / max(census.rows["tuning"], 1))
+    death, parents = death_codes(codes), parents_of(codes)
+    found, late = list[Records](), 0
+    for shard in _by_lot(shards("tuning"), share):
+        spans = facts_of(shard, vocabulary.clock, death)
+        found.append(encode(spans, vocabulary, parents))
+        late += spans.after_death
+    return joined(found), late
+
+
+def _by_lot(shards: Iterable[pl.DataFrame], share: float) -> Iterator[pl.DataFrame]:
+    """The rows of about this share of patients."""
+    for shard in shards:
+        taken = by_lot(shard["subject_id"].to_numpy().astype(np.int64), share)
+        yield shard if share >= 1 else shard.filter(pl.Series(taken))
 
 
 def read_histories(
@@ -138,7 +166,7 @@ def read_histories(
     Raises OtherTimeline (SAL-306) when the timeline counts time otherwise or shares no code with the model, and
     ValueNotFinite (SAL-315).
     """
-    _check_finite(events)
+    check_values([events])
     clock, trained = clock_of(codes, settings), vocabulary.clock
     if (clock.grain, clock.anchor, clock.time_zero) != (trained.grain, trained.anchor, trained.time_zero):
         raise OtherTimeline(

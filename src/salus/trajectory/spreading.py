@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Generic, TypeVar
 
 import torch
@@ -13,6 +15,9 @@ import torch
 from salus.compute.ray_cluster import RayCluster, current_cluster
 from salus.errors import WorkerLost
 from salus.trajectory.places import cores_here
+
+AHEAD = 3
+"""Chunks a process that may be drawn before the first of them is taken: bounds what lies in memory."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -43,7 +48,7 @@ def spread(
         count, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         try:
-            yield from pool.map(work, jobs)
+            yield from _in_order(pool, work, jobs, ahead=AHEAD * count)
         except BrokenProcessPool as error:
             raise WorkerLost(
                 "a sampling process ended before its work was done",
@@ -52,6 +57,18 @@ def spread(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, work: Callable[[Job], Made], jobs: Sequence[Job], *, ahead: int
+) -> Iterator[Made]:
+    """Results in order of jobs, never more than so many begun and not yet taken."""
+    left, begun = iter(jobs), deque[Future[Made]]()
+    while True:
+        begun.extend(pool.submit(work, job) for job in islice(left, ahead - len(begun)))
+        if not begun:
+            return
+        yield begun.popleft().result()
 
 
 def _spread_far(cluster: RayCluster, work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -23,24 +24,26 @@ from salus.trajectory.memorisation import Memorised, memorised, sample_beside
 from salus.trajectory.network import Network, Size
 from salus.trajectory.places import cores_here
 from salus.trajectory.reading import Lessons
+from salus.trajectory.shelf import Shelf
 
 BY_HEART = "learns patients by heart"
-FEW_FACTS, MOST_DROPOUT, MOST_EPOCHS = 400_000, 0.45, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """Everything that decides a training run. ``minutes``: wall time at most; ``data``: digest of the timeline.
 
-    ``share_facts``: facts in one of the shares of a step; ``averaging``: how much of the running average of the
-    weights a step keeps; ``patience``: checks without a better tuning loss before stopping. ``emphasis``: extra
-    weight of the question which of the things that seldom happen comes now, for each fact an average patient has, up
-    to ``most_emphasis``. ``most_gap``: training stops when a patient's loss alone tells training from tuning patients
-    with an AUROC that is surely (lower 95 % bound) above it. ``workers``: shares a step is cut into, so that as many
-    can work at the same time.
+    ``size``: the scale these were chosen for, where they were (see :mod:`salus.trajectory.sizes`). ``share_facts``:
+    facts in one of the shares of a step; ``averaging``: how much of the running average of the weights a step keeps;
+    ``patience``: checks without a better tuning loss before stopping. ``emphasis``: extra weight of the question
+    which of the things that seldom happen comes now, for each fact an average patient has, up to ``most_emphasis``.
+    ``most_gap``: training stops when a patient's loss alone tells training from tuning patients with an AUROC that is
+    surely (lower 95 % bound) above it. ``workers``: shares a step is cut into, so that as many can work at the same
+    time.
     """
 
     data: str = ""
+    size: str = ""
     seed: int = 20260101
     minutes: float = 5.5
     width: int = 160
@@ -48,7 +51,7 @@ class TrainSettings:
     dropout: float = 0.45
     wait_dropout: float = 0.6
     share_facts: int = 2_500
-    most_epochs: int = MOST_EPOCHS
+    most_epochs: int = 12
     rate: float = 3e-3
     weight_decay: float = 0.1
     patience: int = 6
@@ -60,28 +63,12 @@ class TrainSettings:
     workers: int = SHARES
 
 
-def settings_for(facts: int, *, minutes: float, seed: int, data: str) -> TrainSettings:
-    """Choose settings by how many facts there are to learn from: few are learnt by heart sooner.
-
-    From 400,000 facts on, each doubling takes 0.03 off dropout and 2 off the most passes; shares grow with the facts up
-    to 5,000. What else was tried, and what it cost, stands in docs/explanation/experiments.md.
-    """
-    doublings = max(math.log2(max(facts, 1) / FEW_FACTS), 0.0)
-    return TrainSettings(
-        data=data,
-        seed=seed,
-        minutes=minutes,
-        dropout=round(max(MOST_DROPOUT - 0.03 * doublings, 0.1), 2),
-        most_epochs=max(round(MOST_EPOCHS - 2 * doublings), 4),
-        share_facts=min(max(2_500, facts // 200), 5_000),
-    )
-
-
 @dataclass(slots=True, kw_only=True)
 class TrainLog:
     """What happened: losses in nats per fact at each check; seconds over all sittings of an interrupted run.
 
-    ``best_loss`` belongs to the weights kept: those with the best ``best_aim`` (loss with the emphasis) on tuning.
+    ``at``: epoch, window and step to go on with. ``best_loss`` belongs to the weights kept: those with the best
+    ``best_aim`` (loss with the emphasis) on tuning.
     """
 
     steps: int = 0
@@ -94,6 +81,7 @@ class TrainLog:
     best_loss: float = math.inf
     best_step: int = 0
     stopped: str = ""
+    at: list[int] = field(default_factory=lambda: [0, 0, 0])
     curve: list[dict[str, float]] = field(default_factory=list)
 
     def kept(self) -> dict[str, float]:
@@ -134,15 +122,48 @@ def fit(
     run.emphasis = min(
         settings.most_emphasis, settings.emphasis * lessons.train.facts / lessons.train.patients
     )
+    shelf = lessons.train if isinstance(lessons.train, Shelf) else Shelf.of(lessons.train)
     run.resume(checkpoint)
     with (
         progress.step("Training", total=settings.minutes * 60, unit="s") as step,
-        GradientPool(network, lessons.train, vocabulary, cores=cores_here(), shares=settings.workers) as pool,
+        GradientPool(network, vocabulary, cores=cores_here(), shares=settings.workers) as pool,
     ):
         step.advance(run.log.seconds, run.note())
-        run.until_done(pool, lessons.tuning, checkpoint=checkpoint, step=step)
+        run.until_done(pool, Looks(shelf, lessons.tuning, settings), checkpoint=checkpoint, step=step)
     network.load_state_dict(run.best)
     return network.eval(), run.log
+
+
+class Place(NamedTuple):
+    """Where training stands: a step of a window of an epoch, and how many there are."""
+
+    epoch: int
+    window: int
+    windows: int
+    step: int
+    steps: int
+
+    @property
+    def epochs(self) -> float:
+        """Passes done after this step."""
+        return self.epoch + (self.window + (self.step + 1) / self.steps) / self.windows
+
+    def looks(self, an_epoch: int) -> bool:
+        """Whether to look at tuning patients after this step: ``an_epoch`` times an epoch, and at its end."""
+        last = self.step + 1 == self.steps
+        if self.windows > 1 and an_epoch < self.windows:
+            return last and (
+                self.window + 1 == self.windows or (self.window + 1) % (self.windows // an_epoch) == 0
+            )
+        return last or (self.step + 1) % max(1, self.steps * self.windows // an_epoch) == 0
+
+
+class Looks:
+    """Whom training learns from, and whom it looks at: tuning patients, and some training patients beside them."""
+
+    def __init__(self, shelf: Shelf, tuning: Records, settings: TrainSettings) -> None:
+        self.shelf, self.tuning = shelf, tuning
+        self.beside = sample_beside(shelf.sample, tuning, seed=settings.seed)
 
 
 class _Run:
@@ -166,17 +187,17 @@ class _Run:
         self.optimiser.load_state_dict(found.optimiser_state(self.optimiser))
         self.log = TrainLog(**found.log)
 
-    def until_done(self, pool: GradientPool, tuning: Records, *, checkpoint: Path, step: Step) -> None:
+    def until_done(self, pool: GradientPool, looks: Looks, *, checkpoint: Path, step: Step) -> None:
         """Go on, step by step, checking and saving on the way."""
         wall, cpu = time.monotonic(), _cpu_seconds()
-        beside = sample_beside(pool.records, tuning, seed=self.settings.seed)
-        for epoch, index, count, shares in self._plan(pool.records):
+        for place, shares in self._plan(looks.shelf):
             if self._finished():
                 break
             self._learn(pool, shares)
-            self.log.epochs = epoch + (index + 1) / count
-            if index + 1 == count or (index + 1) % max(1, count // self.settings.checks_per_epoch) == 0:
-                self._check(tuning, beside, pool)
+            self.log.epochs = place.epochs
+            self.log.at = [place.epoch, place.window, place.step + 1]
+            if place.looks(self.settings.checks_per_epoch):
+                self._check(looks, pool)
                 self._save(checkpoint)
             now, used = time.monotonic(), _cpu_seconds()
             self.log.seconds += now - wall
@@ -184,27 +205,30 @@ class _Run:
             step.advance(now - wall, self.note())
             wall, cpu = now, used
         if not self.log.curve or self.log.curve[-1]["step"] < self.log.steps:
-            self._check(tuning, beside, pool)
+            self._check(looks, pool)
         self.log.stopped = self.log.stopped or "epochs"
         self._save(checkpoint)
 
-    def _plan(self, train: Records) -> Iterator[tuple[int, int, int, list[Share]]]:
-        """Every (epoch, step, steps of the epoch, shares) still to do; the order depends on seed and epoch only."""
-        done, seed, extra = self.log.steps, self.settings.seed, self.emphasis
-        workers = self.settings.workers
-        for epoch in range(self.settings.most_epochs):
-            groups = groups_of(train, self.settings.share_facts, seed=seed + epoch)
-            count = -(-len(groups) // workers)
-            for index in range(min(done, count), count):
-                part = groups[index * workers : (index + 1) * workers]
-                number = (epoch * count + index) * workers
-                yield (
-                    epoch,
-                    index,
-                    count,
-                    [Share(group, seed + number + i, extra) for i, group in enumerate(part)],
-                )
-            done = max(done - count, 0)
+    def _plan(self, shelf: Shelf) -> Iterator[tuple[Place, list[Share]]]:
+        """Every step still to do with its shares; the order depends on seed and epoch only."""
+        seed, extra, workers = self.settings.seed, self.emphasis, self.settings.workers
+        first_epoch, first_window, done = self.log.at
+        for epoch in range(first_epoch, self.settings.most_epochs):
+            for window in range(first_window, shelf.windows):
+                records = shelf.window(window, seed=seed + epoch)
+                groups = groups_of(records, self.settings.share_facts, seed=seed + epoch)
+                count = -(-len(groups) // workers)
+                for index in range(done, count):
+                    number = ((epoch * shelf.windows + window) * count + index) * workers
+                    place = Place(epoch, window, shelf.windows, index, count)
+                    part = groups[index * workers : (index + 1) * workers]
+                    yield (
+                        place,
+                        [Share(records.of(group), seed + number + i, extra) for i, group in enumerate(part)],
+                    )
+                del records
+                done = 0
+            first_window = 0
 
     def _learn(self, pool: GradientPool, shares: list[Share]) -> None:
         """One step of gradient descent and one of weight averaging."""
@@ -226,7 +250,7 @@ class _Run:
                 self.average[name].lerp_(value, 1 - keep)
         self.recent = loss
         self.log.steps += 1
-        self.log.patients_seen += sum(len(share.patients) for share in shares)
+        self.log.patients_seen += sum(share.records.patients for share in shares)
         self.log.facts_seen += int(parts["facts"])
 
     def _warmth(self) -> float:
@@ -237,13 +261,13 @@ class _Run:
             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(used, 1.0)))
         )
 
-    def _check(self, tuning: Records, beside: Records, pool: GradientPool) -> None:
-        """Measure the averaged weights on tuning patients, and ``beside`` on training patients; keep the best."""
+    def _check(self, looks: Looks, pool: GradientPool) -> None:
+        """Measure the averaged weights on tuning patients, and beside them on training patients; keep the best."""
         held = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         facts = 4 * self.settings.share_facts
-        told = pool.likelihood(tuning, batch_facts=facts)
-        known = pool.likelihood(beside, batch_facts=facts)
+        told = pool.likelihood(looks.tuning, batch_facts=facts)
+        known = pool.likelihood(looks.beside, batch_facts=facts)
         self.network.load_state_dict(held)
         parts, found = told.a_fact(), memorised(told.each_a_fact(), known.each_a_fact())
         loss = parts["code"] + parts["value"] + parts["wait"]

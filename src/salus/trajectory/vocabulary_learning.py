@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from salus.trajectory.ancestors import back_off, common_codes, parents_of
 from salus.trajectory.bins import (
     INNER,
     FloatArray,
     IntArray,
+    Tally,
     ValueBins,
     fit_bins,
     fit_wait_edges,
     protected_extremes,
 )
+from salus.trajectory.choices import with_choices, with_families
+from salus.trajectory.tallies import Changed, Facts, Values, reached_by, summary_of, values_of
 from salus.trajectory.vocabulary import (
-    BIRTH,
     FOREVER,
-    START,
     UNSAID,
     Clock,
     CodeEntry,
@@ -33,52 +36,66 @@ from salus.trajectory.vocabulary import (
 
 SELDOM = 1.5
 """A field is seldom when those patients who have it have at most so many rows of it on average."""
+LEAST_PATIENTS = 5
+"""Fewer patients than this have nothing of their own in a model: no code, no extreme value, no longest record."""
 SURE = 200
 """What followed every one of so many times (or more) is taken to follow always."""
-MOST_STEPS_UP = 8
-"""How far a code that is too rare is followed to what it is a kind of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far training records go: waits between moments and to the end (grains); most moments; latest end."""
+    """How far training records go: waits between moments and to the end; moments and end that enough patients reach.
 
-    waits: IntArray
+    In grains. ``moments`` and ``latest`` are reached by the least number of patients a code needs, so that no drawn
+    record shows how long a single one is.
+    """
+
+    waits: Tally
     moments: int
     latest: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How fine and guarded a vocabulary is: most bins a code, waiting bins, charted fields; least patients a code."""
+    """How fine and guarded a vocabulary is: most bins a code, waiting bins, charted fields; least patients a code.
+
+    ``fields``: of more, codes without values share fields, ``family`` codes in one at most.
+    """
 
     bins: int = 64
     waits: int = 64
     tracked: int = 128
-    least_patients: int = 5
+    least_patients: int = LEAST_PATIENTS
+    fields: int = 1_024
+    family: int = 256
 
 
 def fit_vocabulary(
-    facts: pl.DataFrame, reach: Reach, *, codes: pl.DataFrame, clock: Clock, limits: Limits | None = None
+    facts: Facts, reach: Reach, *, codes: pl.DataFrame, clock: Clock, limits: Limits | None = None
 ) -> Vocabulary:
-    """Learn fields, levels and waiting-time bins from training facts only.
+    """Learn fields, levels and waiting-time bins from training facts only, going through the shards several times.
 
-    ``facts`` as :func:`salus.trajectory.encoding.facts_of` gives them. A code that fewer than ``least_patients``
-    patients have is replaced by what it is a kind of (``codes``: parents), where enough patients have that; else it is
-    withheld. No value is drawn beyond what that many patients reach.
+    A code that fewer than ``least_patients`` patients have is replaced by what it is a kind of (``codes``: parents),
+    where enough patients have that; else it is withheld. Nothing is drawn beyond what that many patients reach.
     """
     limits = limits or Limits()
-    least = limits.least_patients
-    given, parents = facts, parents_of(codes)
-    facts = back_off(facts, common_codes(facts, parents, least=least), parents)
-    backed_off = int((facts["code"] != given["code"]).sum())
-    kept = _summarise(facts, least_patients=least).filter(pl.col("patients") >= least)
-    withheld = facts.filter(~pl.col("code").is_in(kept["code"].implode()))
-    facts, kept = _with_unsaid(facts, kept, least_patients=least)
-    ordered, groups = _in_drawing_order(facts, kept, codes=codes, least_patients=least)
-    everyone = given["subject_id"].n_unique()
-    entries, tables = _entries(ordered, facts, codes=codes, limits=limits)
-    fields = _fields(ordered, groups, clock=clock, everyone=everyone)
+    least, given = limits.least_patients, facts
+    parents = parents_of(codes)
+    common = common_codes(facts, parents, least=least)
+    facts = Changed(given, lambda shard: back_off(shard, common, parents))
+    kept = summary_of(facts, least=least).filter(pl.col("patients") >= least)
+    told = _told(given, facts, set(kept["code"]), least=least)
+    facts, kept = _with_unsaid(facts, kept, least=least)
+    values = values_of(facts, least=least)
+    counts = pl.DataFrame(
+        [(code, len(one.tally.values)) for code, one in values.items()],
+        schema={"code": pl.String, "values": pl.Int64},
+        orient="row",
+    )
+    kept = kept.join(counts, on="code", how="left").with_columns(pl.col("values").fill_null(0))
+    ordered, groups = _in_drawing_order(facts, kept, codes=codes, limits=limits)
+    entries, tables = _entries(ordered, values, codes=codes, limits=limits)
+    fields = _fields(ordered, groups, clock=clock, everyone=told.patients)
     lows, inner = _stack(tables)
     return Vocabulary(
         entries=tuple(entries),
@@ -91,72 +108,56 @@ def fit_vocabulary(
         sure_seen=np.zeros((2, len(fields) + 1), dtype=np.int64),
         longest_record=reach.moments,
         latest=reach.latest,
-        longest_moment=int(given.group_by("subject_id", "moment").len()["len"].to_numpy().max(initial=1)),
+        longest_moment=told.longest_moment,
         tracked=min(limits.tracked, sum(not one.static for one in fields)),
+        protection=told.protection,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What is said of all facts: how many patients, the longest moment, and what is withheld."""
+
+    patients: int
+    longest_moment: int
+    protection: Protection
+
+
+def _told(given: Facts, facts: Facts, kept: set[str], *, least: int) -> _Told:
+    """Go through the facts as they came and as they count (``facts``: too rare codes replaced)."""
+    patients = backed_off = withheld = text = 0
+    codes: set[str] = set()
+    longest: list[IntArray] = []
+    for raw, shard in zip(given, facts, strict=True):
+        patients += raw["subject_id"].n_unique()
+        text += int(raw["text"].sum())
+        backed_off += int((raw["code"] != shard["code"]).sum())
+        out = shard.filter(~pl.col("code").is_in(list(kept)))["code"]
+        withheld += len(out)
+        codes |= set(out.unique())
+        widest = raw.group_by("subject_id", "moment").len().group_by("subject_id").agg(pl.col("len").max())
+        longest.append(widest["len"].to_numpy().astype(np.int64))
+    return _Told(
+        patients=patients,
+        longest_moment=max(reached_by(least, longest), 1),
         protection=Protection(
             least_patients=least,
-            withheld_codes=withheld["code"].n_unique(),
-            withheld_facts=withheld.height,
+            withheld_codes=len(codes),
+            withheld_facts=withheld,
             backed_off_facts=backed_off,
-            text_values=int(given["text"].sum()),
+            text_values=text,
         ),
     )
 
 
-def parents_of(codes: pl.DataFrame) -> dict[str, str]:
-    """What each code is a kind of: its first parent, where it has one."""
-    if "parent_codes" not in codes.columns:
-        return {}
-    told = codes.select("code", parent=pl.col("parent_codes").list.first()).drop_nulls("parent")
-    return dict(told.iter_rows())
-
-
-def common_codes(facts: pl.DataFrame, parents: Mapping[str, str], *, least: int) -> set[str]:
-    """Codes that at least ``least`` patients have, counting for a parent the patients of its too rare children.
-
-    A code with values is never replaced: the numbers of its parent may mean something else.
-    """
-    valued = set(facts.filter(pl.col("numeric_value").is_not_null())["code"].unique())
-    have = facts.select("subject_id", "code").unique()
-    found: set[str] = set()
-    for _ in range(MOST_STEPS_UP):
-        counted = dict(have.group_by("code").len().iter_rows())
-        found |= {code for code, patients in counted.items() if patients >= least}
-        up = {code: parents[code] for code in counted if code not in found | valued and code in parents}
-        if not up:
-            break
-        have = have.with_columns(pl.col("code").replace(up)).unique()
-    return found
-
-
-def back_off(facts: pl.DataFrame, known: set[str], parents: Mapping[str, str]) -> pl.DataFrame:
-    """Replace each code that is not known by the nearest of its ancestors that is; others stay as they are.
-
-    Where no ancestor is known, the code of its choice that stands for unknown ones takes its place, if there is one.
-    """
-    up = {}
-    for code in facts["code"].unique():
-        place = code
-        for _ in range(MOST_STEPS_UP):
-            if place in known or place not in parents:
-                break
-            place = parents[place]
-        if place not in known:
-            place = f"{code.rpartition('//')[0]}//{UNSAID}"
-        if place in known and place != code:
-            up[code] = place
-    return facts.with_columns(pl.col("code").replace(up)) if up else facts
-
-
 def _entries(
-    ordered: pl.DataFrame, facts: pl.DataFrame, *, codes: pl.DataFrame, limits: Limits
+    ordered: pl.DataFrame, values: dict[str, Values], *, codes: pl.DataFrame, limits: Limits
 ) -> tuple[list[CodeEntry], list[ValueBins | None]]:
     """Each code's entry and value bins, in drawing order."""
     about = {row["code"]: row for row in codes.iter_rows(named=True)}
-    values = facts.drop_nulls("numeric_value").partition_by("code", as_dict=True)
     entries, tables = [], []
     for row in ordered.iter_rows(named=True):
-        table = _value_bins(values.get((row["code"],)), limits)
+        table = _value_bins(values.get(row["code"]), limits)
         known = about.get(row["code"], {})
         absent = table is not None and row["missing"] > 0
         tables.append(table)
@@ -179,13 +180,14 @@ def _entries(
     return entries, padded
 
 
-def _value_bins(frame: pl.DataFrame | None, limits: Limits) -> ValueBins | None:
+def _value_bins(values: Values | None, limits: Limits) -> ValueBins | None:
     """Bins of one code's values; None for a code without values."""
-    if frame is None:
+    if values is None:
         return None
-    column, subjects = frame["numeric_value"].to_numpy(), frame["subject_id"].to_numpy()
-    low, high = protected_extremes(column, subjects, patients=limits.least_patients)
-    return fit_bins(column, low, high, most=limits.bins)
+    low, high = protected_extremes(
+        values.tally, values.lowest, values.highest, patients=limits.least_patients
+    )
+    return fit_bins(values.tally, low, high, most=limits.bins)
 
 
 def _stack(tables: list[ValueBins | None]) -> tuple[FloatArray, FloatArray]:
@@ -237,26 +239,33 @@ def _outward(extreme: int, shared: int) -> int:
 
 
 def _in_drawing_order(
-    facts: pl.DataFrame, kept: pl.DataFrame, *, codes: pl.DataFrame, least_patients: int
+    facts: Facts, kept: pl.DataFrame, *, codes: pl.DataFrame, limits: Limits
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Codes with their ``field``, in drawing order, and a summary of each field.
 
     Statics first, then death and what seldom happens, from the history. Of what is said about as often, fields with
-    few levels come before those with many: their choice is learnt from few examples.
+    few levels come before those with many: their choice is learnt from few examples. Where not all fields can be
+    charted, those that come often come first: they are.
     """
     death = codes.filter(pl.col("role") == "death")["code"]
     kept = kept.with_columns(field=pl.col("code"), death=pl.col("code").is_in(death.implode()))
-    kept = _with_choices(kept, facts)
-    named = facts.join(kept.select("code", "field"), on="code").with_columns(code=pl.col("field"))
-    groups = _summarise(named, least_patients=least_patients)
+    kept = with_families(
+        with_choices(kept, facts), parents_of(codes), fields=limits.fields, most=limits.family
+    )
+    named = kept.select("code", "field")
+    groups = summary_of(
+        Changed(facts, lambda shard: shard.join(named, on="code").with_columns(code=pl.col("field"))),
+        least=limits.least_patients,
+    ).with_columns(seldom=pl.col("rows") <= SELDOM * pl.col("patients"))
     sizes = kept.group_by("field").agg(
         codes=pl.len(), values=pl.col("values").max(), death=pl.col("death").any()
     )
+    crowded = groups.height > limits.tracked
     ranked = groups.join(sizes, left_on="code", right_on="field").with_columns(
         rank=pl.when(pl.col("first")).then(0)
         .when(pl.col("static")).then(1)
         .when(pl.col("death")).then(2)
-        .when(pl.col("seldom") & (pl.col("codes") == 1)).then(3)
+        .when(pl.col("seldom") & (pl.col("codes") == 1) & (not crowded)).then(3)
         .otherwise(4),
         often=pl.col("rows").log(2).round().neg(),
         levels=pl.max_horizontal("codes", "values"),
@@ -268,93 +277,38 @@ def _in_drawing_order(
     return ordered.sort("place", unsaid, pl.col("rows").cast(pl.Int64).neg(), "code"), ranked
 
 
-def _with_unsaid(
-    facts: pl.DataFrame, kept: pl.DataFrame, *, least_patients: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _with_unsaid(facts: Facts, kept: pl.DataFrame, *, least: int) -> tuple[Facts, pl.DataFrame]:
     """Let one code stand for all withheld ones of a choice: that something was said is known, what is not."""
-    choices = _with_choices(kept.with_columns(field=pl.col("code"), death=pl.lit(False)), facts)
+    choices = with_choices(kept.with_columns(field=pl.col("code"), death=pl.lit(False)), facts)
     groups = choices.filter(pl.col("field") != pl.col("code"))["field"].unique()
     group = pl.col("code").str.extract("^(.+)//[^/]*$")
     rare = ~pl.col("code").is_in(kept["code"].implode())
-    facts = facts.with_columns(
-        code=pl.when(rare & group.is_in(groups.implode())).then(group + f"//{UNSAID}").otherwise("code")
+    unsaid = pl.when(rare & group.is_in(groups.implode())).then(group + f"//{UNSAID}").otherwise("code")
+    names = pl.Series([*kept["code"], *(f"{name}//{UNSAID}" for name in groups)])
+    facts = Changed(
+        facts, lambda shard: shard.with_columns(code=unsaid).filter(pl.col("code").is_in(names.implode()))
     )
-    names = [*kept["code"], *(f"{name}//{UNSAID}" for name in groups)]
-    facts = facts.filter(pl.col("code").is_in(names))
-    return facts, _summarise(facts, least_patients=least_patients)
+    return facts, summary_of(facts, least=least)
 
 
-def _with_choices(kept: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
-    """Name the field of codes that exclude each other by what stands before their last //.
+class Decisions(NamedTuple):
+    """One row a decision of training records: the field before, the field that came (or the end), static or dated."""
 
-    A choice: two codes or more without values, of which no moment of any patient has two. Codes that each happen once
-    in a life (first diagnoses) are questions of their own, even where no two of them ever fell on one day.
-    """
-    plain = kept.filter((pl.col("values") == 0) & ~pl.col("first") & ~pl.col("death") & ~pl.col("repeats"))
-    plain = plain.with_columns(group=pl.col("code").str.extract("^(.+)//[^/]*$")).drop_nulls("group")
-    grouped = facts.join(plain.select("code", "group"), on="code")
-    a_moment = grouped.group_by("group", "static", "subject_id", "moment").len()
-    a_patient = a_moment.group_by("group", "static", "subject_id").agg(pl.col("len").max(), moments=pl.len())
-    alone = a_patient.group_by("group", "static").agg(pl.col("len").max(), pl.col("moments").max())
-    once = plain.group_by("group", "static").agg(
-        codes=pl.len(), once=(pl.col("rows") * (pl.col("most") <= 1)).sum() / pl.col("rows").sum()
-    )
-    choices = alone.join(once, on=["group", "static"]).filter(
-        pl.col("len") == 1,
-        pl.col("codes") > 1,
-        pl.col("static") | (pl.col("once") < 0.5) | (pl.col("moments") == 1),
-    )
-    named = plain.join(choices.select("group", "static"), on=["group", "static"]).select(
-        "code", named="group"
-    )
-    both = named.group_by("named").agg(pl.col("code")).explode("code")
-    return (
-        kept.join(both, on="code", how="left").with_columns(field=pl.coalesce("named", "field")).drop("named")
-    )
+    prior: IntArray
+    following: IntArray
+    static: npt.NDArray[np.bool_]
 
 
-def _summarise(facts: pl.DataFrame, *, least_patients: int) -> pl.DataFrame:
-    """One row a code: how many patients and rows, whether it repeats in a patient and within a moment."""
-    a_moment = facts.group_by("code", "subject_id", "moment").agg(
-        pl.len().alias("rows"),
-        pl.col("static").first(),
-        pl.col("numeric_value").null_count().alias("missing"),
-    )
-    a_patient = a_moment.group_by("code", "subject_id").agg(
-        pl.col("rows").sum(),
-        pl.col("rows").max().alias("widest"),
-        pl.col("static").first(),
-        pl.col("missing").sum(),
-        pl.col("moment").min().alias("earliest"),
-        pl.col("moment").max().alias("latest"),
-    )
-    values = facts.group_by("code").agg(values=pl.col("numeric_value").drop_nulls().n_unique())
-    return a_patient.group_by("code").agg(
-        pl.len().alias("patients"),
-        pl.col("rows").sum(),
-        pl.col("rows").max().alias("most"),
-        (pl.col("widest").max() > 1).alias("repeats"),
-        pl.col("static").first(),
-        pl.col("missing").sum(),
-        pl.col("code").first().is_in([START, BIRTH]).alias("first"),
-        (pl.col("rows").sum() <= SELDOM * pl.len()).alias("seldom"),
-        pl.col("earliest").min(),
-        pl.col("earliest").bottom_k(least_patients).max().alias("early"),
-        pl.col("latest").max(),
-        pl.col("latest").top_k(least_patients).min().alias("late"),
-    ).join(values, on="code")  # fmt: skip
-
-
-def with_certainties(
-    vocabulary: Vocabulary, prior: IntArray, following: IntArray, static: npt.NDArray[np.bool_]
-) -> Vocabulary:
-    """Add what always followed what: one row a decision of training records (field before, field or end, static)."""
+def with_certainties(vocabulary: Vocabulary, decisions: Iterable[Decisions]) -> Vocabulary:
+    """Add what always followed what in training records."""
     size = vocabulary.size
-    key = static.astype(np.int64) * (size + 1) + prior
-    seen = np.bincount(key, minlength=2 * (size + 1))
-    least, most = np.full(2 * (size + 1), size + 1), np.full(2 * (size + 1), -1)
-    np.minimum.at(least, key, following)
-    np.maximum.at(most, key, following)
+    seen = np.zeros(2 * (size + 1), dtype=np.int64)
+    least, most = np.full(len(seen), size + 1), np.full(len(seen), -1)
+    for prior, following, static in decisions:
+        key = static.astype(np.int64) * (size + 1) + prior
+        seen += np.bincount(key, minlength=len(seen))
+        np.minimum.at(least, key, following)
+        np.maximum.at(most, key, following)
     sure = np.where((seen >= SURE) & (least == most), least, -1)
     return replace(
         vocabulary,

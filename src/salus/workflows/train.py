@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-
-import polars as pl
 
 from salus import __version__
 from salus.errors import ModelNotWritten, SettingsRefused
 from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import read_codes, read_settings, read_timeline, timeline_digest
+from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.learner import SHARES
-from salus.trajectory.reading import Lessons, prepare
-from salus.trajectory.training import TrainLog, fit, settings_for
+from salus.trajectory.reading import Lessons, Room, prepare_shards
+from salus.trajectory.shelf import WINDOW_FACTS
+from salus.trajectory.sizes import Scale, settings_for
+from salus.trajectory.training import TrainLog, TrainSettings, fit
 from salus.workflows.code_version import code_commit
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
@@ -51,11 +54,17 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainChoices:
-    """What is chosen by whoever trains: for how long at most, from which seed, in how many shares a step."""
+    """What is chosen by whoever trains: for how long at most, from which seed, in how many shares a step.
+
+    ``size``: how large a model, and how it is trained. ``window_facts``: how many facts are held in memory together
+    where there are more.
+    """
 
     minutes: float = 5.5
     seed: int = 20260101
     workers: int = SHARES
+    size: Scale = Scale.AUTO
+    window_facts: int = WINDOW_FACTS
 
 
 def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress) -> TrainResult:
@@ -67,18 +76,18 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     _check_free(to)
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
-    with progress.step("Reading the timeline"):
-        lessons, held_out = _read(timeline, codes, settings)
-    wanted = settings_for(lessons.train.facts, minutes=choices.minutes, seed=choices.seed, data=digest)
-    wanted = replace(wanted, workers=choices.workers)
     checkpoint = to.with_name(f".{to.name}.training")
-    network, log = fit(
-        lessons,
-        settings=wanted,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
-    lineage = replace(_lineage(lessons, settings, digest), patients_held_out=held_out)
+    with _room(checkpoint, choices) as room:
+        with progress.step("Reading the timeline"):
+            lessons = prepare_shards(partial(read_shards, timeline), codes, settings, room=room)
+        wanted = settings_for(
+            choices.size,
+            TrainSettings(data=digest, seed=choices.seed, minutes=choices.minutes, workers=choices.workers),
+            patients=lessons.train.patients,
+            facts=lessons.train.facts,
+        )
+        network, log = fit(lessons, settings=wanted, checkpoint=checkpoint, progress=progress)
+    lineage = _lineage(lessons, settings, digest)
     model = Model(
         network=network,
         vocabulary=lessons.vocabulary,
@@ -92,11 +101,14 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     return _result(model, to, log)
 
 
-def _read(timeline: Path, codes: pl.DataFrame, settings: TimelineSettings) -> tuple[Lessons, int]:
-    """What is learnt from, and how many patients are held out; the rows themselves are let go."""
-    events = read_timeline(timeline)
-    held_out = events.filter(pl.col("split") == "held_out")["subject_id"].n_unique()
-    return prepare(events, codes, settings), held_out
+@contextmanager
+def _room(checkpoint: Path, choices: TrainChoices) -> Iterator[Room]:
+    """A folder beside the checkpoint for records too many for memory: patients' own, so nobody else may look in."""
+    folder = checkpoint / "shards"
+    try:
+        yield Room(folder=folder, window_facts=choices.window_facts)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Lineage:
@@ -111,6 +123,7 @@ def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Linea
         splits=settings.splits,
         patients_train=lessons.train.patients,
         patients_tuning=lessons.tuning.patients,
+        patients_held_out=lessons.held_out,
         facts_train=lessons.train.facts,
         facts_tuning=lessons.tuning.facts,
         facts_after_death=lessons.after_death,
