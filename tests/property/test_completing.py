@@ -25,8 +25,9 @@ def network() -> Network:
     torch.manual_seed(3)
     network = Network(VOCABULARY, Size(width=16)).eval()
     with torch.no_grad():
-        network.said.own.mul_(3)
-        network.moment.weight.mul_(3)
+        for heard in (network.moment, network.context, network.level_norm, network.mix_norm):
+            heard.weight.mul_(3)
+        network.said.own.mul_(5)
         for head in (network.next_wait, network.end_wait):
             head[-1].weight.mul_(4)
     return network

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.trajectory.batches import CHART_WIDTH, PADDING, make_batch, static_moments, steps_of
+from salus.trajectory.batches import CHART_WIDTH, PADDING, drawing_order, make_batch, static_moments, steps_of
 from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool
@@ -90,7 +90,7 @@ def test_every_fact_and_every_end_of_a_moment_is_asked_or_certain(given_records)
     """Where nothing is certain each is asked once, in order."""
     nothing_certain = replace(VOCABULARY, sure=np.full_like(VOCABULARY.sure, -1))
     batch = make_batch(given_records, nothing_certain)
-    asked = batch.asked_target[batch.asked_target != PADDING]
+    asked = batch.asked.target[batch.asked.target != PADDING]
     wanted = []
     for moment in range(len(given_records.time)):
         facts = range(given_records.fact_start[moment], given_records.fact_start[moment + 1])
@@ -125,6 +125,56 @@ def test_a_level_is_chosen_only_where_a_field_has_several_and_knows_what_the_fie
         strict=True,
     )  # fmt: skip
     assert list(found) == sorted(wanted, key=lambda choice: choice[0])
+
+
+@given(records(), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_levels_come_in_a_random_order_within_their_moment_and_each_knows_the_ones_before_it(
+    given_records, seed
+):
+    """Each fact with a choice once; its running sum begins with its moment; a field's own facts keep their order."""
+    batch = make_batch(given_records, VOCABULARY, shuffled=1.0, seed=seed)
+    choices, number = batch.choices, batch.choices.number
+    field_of, sizes = VOCABULARY.level_field, np.diff(VOCABULARY.field_start)
+    choosing = np.flatnonzero(sizes[field_of[given_records.level]] > 1)
+    moment_of = batch.fact_moment.numpy()
+    drawn = choices.level.numpy()
+    at = np.empty(number, dtype=np.int64)
+    at[choices.row[:number].numpy()] = choices.moment[:number].numpy()
+    wanted = sorted(zip(moment_of[choosing].tolist(), given_records.level[choosing].tolist(), strict=True))
+    assert sorted(zip(at.tolist(), drawn.tolist(), strict=True)) == wanted
+    assert at.tolist() == sorted(at)
+    for row, first, field, target in zip(
+        *(column[:number].tolist() for column in (choices.row, choices.first, choices.field, choices.target)),
+        strict=True,
+    ):
+        assert first == np.flatnonzero(at == at[row])[0]
+        assert drawn[row] == VOCABULARY.field_start[field] + target
+    for moment in set(at.tolist()):
+        facts = choosing[moment_of[choosing] == moment]
+        for field in set(field_of[given_records.level[facts]].tolist()):
+            own = [level for level in drawn[at == moment].tolist() if field_of[level] == field]
+            assert own == given_records.level[facts[field_of[given_records.level[facts]] == field]].tolist()
+
+
+def test_half_of_the_moments_are_shuffled_where_a_half_is_asked_for():
+    """400 moments of three facts: of those shuffled, one in six comes out in order; so 400 (1/2 + 1/12) stay."""
+    three = np.flatnonzero(np.diff(VOCABULARY.field_start) > 1)[:3]
+    levels = VOCABULARY.field_start[three]
+    many = Records(
+        subject=np.arange(400),
+        level=np.tile(levels, 400),
+        rank=np.zeros(1200, dtype=np.float32),
+        fact_start=np.arange(0, 1201, 3),
+        time=np.zeros(400, dtype=np.int64),
+        moment_start=np.arange(401),
+        end=np.zeros(400, dtype=np.int64),
+        died=np.zeros(400, dtype=bool),
+        age=np.full(400, 50, dtype=np.float32),
+    )
+    fact = drawing_order(many, VOCABULARY, shuffled=0.5, seed=1).reshape(400, 3)
+    in_order = int((np.diff(fact, axis=1) > 0).all(axis=1).sum())
+    assert abs(in_order - 400 * 7 / 12) < 4 * math.sqrt(400 * 7 / 12 * 5 / 12)
 
 
 def test_what_followed_every_time_is_certain_and_costs_hardly_anything():

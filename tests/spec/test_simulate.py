@@ -128,7 +128,7 @@ def deaf() -> Network:
     """A network that hears no fact: every moment comes five days after the last, with chances that never change."""
     network = deepcopy(trained().network)
     with torch.no_grad():
-        for deafened in (network.moment.weight, network.drawn.weight, network.before.weight, network.last.weight,
+        for deafened in (network.moment.weight, network.drawn.weight, network.comes.weight, network.last.weight,
                          network.since.weight, network.prior.weight, network.context.weight):  # fmt: skip
             deafened.zero_()
         for weights in network.recurrence.parameters():

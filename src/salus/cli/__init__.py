@@ -108,6 +108,13 @@ COMMANDS: dict[str, Command] = {
         "salus simulate build/model build/timeline --task examples/cohort/task.yaml "
         "--do LOINC//8480-6=120@index --to arms.parquet",
     ),
+    "embed": Command(
+        "salus.cli.embed",
+        "embed",
+        "Give each patient a vector as of a moment, for other models",
+        "The road, step by step",
+        "salus embed build/model --timeline build/timeline --to vectors.parquet",
+    ),
     "export": Command(
         "salus.cli.export",
         "export",
@@ -171,9 +178,8 @@ def _dispatch(given: list[str]) -> int:
 def overview() -> str:
     """Give the help screen: every command with its one line, inside 80 columns and 24 rows."""
     lines = [
-        "Salus learns to generate patients' timelines: evidence for every number.",
-        "Usage: salus COMMAND [OPTIONS]      salus COMMAND --help shows an example",
-        "Every command takes --json. salus --version prints the version.",
+        f"Salus {__version__} learns to generate patients' timelines: evidence for every number.",
+        "salus COMMAND --help shows options and an example. Every command takes --json.",
     ]
     for group in GROUPS:
         members = [(name, command) for name, command in COMMANDS.items() if command.group == group]

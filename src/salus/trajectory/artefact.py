@@ -21,7 +21,7 @@ from salus.trajectory.network import Network, Size
 from salus.trajectory.training import TrainLog, TrainSettings
 from salus.trajectory.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a model of an earlier form can no longer be read."""
 ABOUT = "model.json"
 WEIGHTS = "weights.safetensors"

@@ -26,10 +26,26 @@ CHART_WIDTH = 7
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
 
 
-class Choices(NamedTuple):
-    """Choices C of a level, sorted by field: of fields with more than one level only."""
+class Asked(NamedTuple):
+    """Questions A which field comes next in a moment; filled up with rows of target PADDING that count nowhere."""
 
-    step: Tensor  # (C,)
+    moment: Tensor  # (A,)
+    row: Tensor  # (A,) row of the running sum over facts
+    prior: Tensor  # (A,) field drawn just before in this moment; vocabulary size: none
+    target: Tensor  # (A,) field, or vocabulary size: no more
+
+
+class Choices(NamedTuple):
+    """Choices C of a level, of fields with more than one level only, sorted by field and filled up as :class:`Asked`.
+
+    ``level``: what was chosen, moment by moment in drawing order; ``row``, ``first``: rows of the running sum over
+    it, before this choice and before the moment's first.
+    """
+
+    level: Tensor  # (C,) without filling
+    row: Tensor  # (C,)
+    first: Tensor  # (C,)
+    moment: Tensor  # (C,)
     field: Tensor  # (C,)
     target: Tensor  # (C,) level within its field
     valued: Tensor  # (C,) bool: the level stands for a number
@@ -40,34 +56,29 @@ class Choices(NamedTuple):
     @property
     def number(self) -> int:
         """How many choices there are, without the rows that only fill up."""
-        return sum(count for _, count in self.counts)
+        return len(self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Tensors of one batch; ``facts`` F, ``moments`` M, steps S = F + M, tracked fields K.
+    """Tensors of one batch; ``facts`` F, ``moments`` M, tracked fields K.
 
-    A step is one draw within a moment: the next fact, or that the moment is complete. At a step it is **asked** which
-    field comes next, unless that is certain; and of a field with more than one level a **choice** is made. Steps,
-    asked and choices are filled up with rows that count nowhere (target PADDING).
+    A moment is drawn in two rounds: first which fields come, one after the other, each **asked** unless it is certain;
+    then, knowing all of them, a **choice** of the level of each field that has more than one.
     """
 
-    level: Tensor
-    rank: Tensor
-    fact_moment: Tensor
+    level: Tensor  # (F,)
+    rank: Tensor  # (F,)
+    field: Tensor  # (F,)
+    fact_moment: Tensor  # (F,)
+    fact_start: Tensor  # (M + 1,) row of the running sum over facts before each moment's first
     moment_time: Tensor  # (M, TIME_WIDTH)
     chart: Tensor  # (M, CHART_WIDTH K), as of each moment's end
     previous: Tensor  # (M,) moment whose state predicts this one; M means the learned start state
     static: Tensor  # (M,) bool
     barred: Tensor  # (M, size) bool: fields not to be drawn here
     certain: Tensor  # (M,) nats of what was certain and therefore not asked
-    first_row: Tensor  # (M,) row of the running sum before each moment's first fact
-    step_row: Tensor  # (S,) row of the running sum over facts
-    step_moment: Tensor  # (S,)
-    step_prior: Tensor  # (S,) field drawn just before in this moment; vocabulary size: none
-    step_before: Tensor  # (S,) level drawn just before in this moment; vocabulary levels: none
-    asked: Tensor  # (A,) steps
-    asked_target: Tensor  # (A,) field, or vocabulary size: complete
+    asked: Asked
     choices: Choices
     wait_from: Tensor  # (W,) moments after which something is awaited
     wait_bin: Tensor  # (W,)
@@ -125,20 +136,12 @@ class Seen:
 
 
 class Steps(NamedTuple):
-    """Every draw within moments, flat: see :class:`Batch`. ``target``: field drawn, or vocabulary size: complete."""
+    """Each field of each moment, and that no more comes, flat. ``target``: the field, or vocabulary size: no more."""
 
     row: IntArray
     moment: IntArray
     prior: IntArray
-    before: IntArray
     target: IntArray
-
-
-class _Asked(NamedTuple):
-    """Steps at which it is asked what comes next; nats of the certain ones, summed for each moment."""
-
-    steps: IntArray
-    certain: FloatArray
 
 
 class _Charts(NamedTuple):
@@ -150,8 +153,12 @@ class _Charts(NamedTuple):
     barred: np.ndarray
 
 
-def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
-    """Build the tensors of some patients (all patients of ``records``, in their order)."""
+def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.0, seed: int = 0) -> Batch:
+    """Build the tensors of some patients (all patients of ``records``, in their order).
+
+    ``shuffled``: share of the moments whose levels come in a random order, decided by ``seed``; the others come in
+    the vocabulary's.
+    """
     moments, first = len(records.time), records.moment_start[:-1]
     patient = np.repeat(np.arange(records.patients), np.diff(records.moment_start))
     static = static_moments(records)
@@ -161,8 +168,8 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     wait = np.r_[0, np.diff(records.time)]
     wait[static] = 0
     charts = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
-    steps = steps_of(records, vocabulary)
-    asked = _asked(steps, static, vocabulary)
+    asked, certain = _asked(steps_of(records, vocabulary), static, vocabulary)
+    fact = drawing_order(records, vocabulary, shuffled=shuffled, seed=seed)
     waits = _waits(records, vocabulary, patient=patient, static=static)
     order, gru_sizes = _packing(records.moment_start)
     t = torch.from_numpy
@@ -170,21 +177,17 @@ def make_batch(records: Records, vocabulary: Vocabulary) -> Batch:
     return Batch(
         level=t(records.level),
         rank=t(records.rank),
+        field=t(vocabulary.level_field[records.level]),
         fact_moment=t(fact_moment),
+        fact_start=t(records.fact_start),
         moment_time=time,
         chart=charts.seen.chart(),
         previous=t(previous),
         static=t(static),
         barred=t(charts.barred),
-        certain=t(asked.certain),
-        first_row=t(records.fact_start[:-1]),
-        step_row=t(padded(steps.row, 0)),
-        step_moment=t(padded(steps.moment, 0)),
-        step_prior=t(padded(steps.prior, vocabulary.size)),
-        step_before=t(padded(steps.before, vocabulary.levels)),
-        asked=t(padded(asked.steps, 0)),
-        asked_target=t(padded(steps.target[asked.steps], PADDING)),
-        choices=_choices(records, vocabulary, steps=steps, charts=charts),
+        certain=t(certain),
+        asked=asked,
+        choices=_choices(records, vocabulary, fact=fact, moment=fact_moment[fact], charts=charts),
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
@@ -213,42 +216,77 @@ def steps_of(records: Records, vocabulary: Vocabulary) -> Steps:
     moment = np.repeat(np.arange(moments), counts + 1)
     place = np.arange(len(moment)) - np.repeat(records.fact_start[:-1] + np.arange(moments), counts + 1)
     row = np.repeat(records.fact_start[:-1], counts + 1) + place
-    level = np.r_[records.level, vocabulary.levels]
-    fields = np.r_[vocabulary.level_field, vocabulary.size]
-    target = np.where(place < counts[moment], level[np.minimum(row, records.facts)], vocabulary.levels)
-    before = np.where(place > 0, level[np.maximum(row - 1, 0)], vocabulary.levels)
-    return Steps(row, moment, fields[before], before, fields[target])
+    fields = np.r_[vocabulary.level_field[records.level], vocabulary.size]
+    target = np.where(place < counts[moment], fields[np.minimum(row, records.facts)], vocabulary.size)
+    prior = np.where(place > 0, fields[np.maximum(row - 1, 0)], vocabulary.size)
+    return Steps(row, moment, prior, target)
 
 
-def _asked(steps: Steps, static: np.ndarray, vocabulary: Vocabulary) -> _Asked:
-    """Leave out what is certain; what was certain and happened otherwise costs what one more such case would."""
+def _asked(steps: Steps, static: np.ndarray, vocabulary: Vocabulary) -> tuple[Asked, FloatArray]:
+    """Leave out what is certain; what was certain and happened otherwise costs what one more such case would.
+
+    Gives also these nats, summed for each moment.
+    """
     kind = static[steps.moment].astype(np.int64)
     sure, seen = vocabulary.sure[kind, steps.prior], vocabulary.sure_seen[kind, steps.prior]
     is_sure = sure >= 0
     otherwise = np.log(seen + 1.0) + np.log(vocabulary.size + 1.0)
     nats = np.where(is_sure, np.where(sure == steps.target, np.log1p(1.0 / (seen + 1.0)), otherwise), 0.0)
     certain = np.bincount(steps.moment, nats, minlength=len(static)).astype(np.float32)
-    return _Asked(np.flatnonzero(~is_sure), certain)
+    open_ = np.flatnonzero(~is_sure)
+    t = torch.from_numpy
+    asked = Asked(
+        moment=t(padded(steps.moment[open_], 0)),
+        row=t(padded(steps.row[open_], 0)),
+        prior=t(padded(steps.prior[open_], vocabulary.size)),
+        target=t(padded(steps.target[open_], PADDING)),
+    )
+    return asked, certain
 
 
-def _choices(records: Records, vocabulary: Vocabulary, *, steps: Steps, charts: _Charts) -> Choices:
-    """The choices of levels, sorted by field."""
-    sizes = np.diff(vocabulary.field_start)
-    step = np.flatnonzero(steps.target < vocabulary.size)
-    step = step[sizes[steps.target[step]] > 1]
-    step = step[np.argsort(steps.target[step], kind="stable")]
-    field, fact = steps.target[step], steps.row[step]
+def drawing_order(records: Records, vocabulary: Vocabulary, *, shuffled: float, seed: int) -> IntArray:
+    """Facts with a level to choose, moment by moment in the order in which their levels are drawn.
+
+    Facts of one field that comes several times in a moment stay together, in their own order.
+    """
+    field = vocabulary.level_field[records.level]
+    several = np.flatnonzero(np.diff(vocabulary.field_start)[field] > 1)
+    if not shuffled or not len(several):
+        return several
+    random = np.random.default_rng(seed)
+    moments = np.repeat(np.arange(len(records.time)), np.diff(records.fact_start))
+    moment, field = moments[several], field[several]
+    chosen = random.random(len(records.time)) < shuffled
+    fresh = np.r_[True, (np.diff(moment) != 0) | (np.diff(field) != 0)]
+    luck = random.random(len(several))[np.cumsum(fresh) - 1]
+    found: IntArray = several[np.lexsort((np.where(chosen[moment], luck, 0.0), moment))]
+    return found
+
+
+def _choices(
+    records: Records, vocabulary: Vocabulary, *, fact: IntArray, moment: IntArray, charts: _Charts
+) -> Choices:
+    """The choices of levels, sorted by field; ``fact``, ``moment``: in drawing order."""
     level = records.level[fact]
+    field = vocabulary.level_field[level]
+    by_field = np.argsort(field, kind="stable")
+    first = np.searchsorted(moment, moment, side="left")
     target = np.where(vocabulary.unsaid[level], PADDING, level - vocabulary.field_start[field])
     present, counts = np.unique(field, return_counts=True)
-    t = torch.from_numpy
+
+    def sorted_(values: np.ndarray, filling: int) -> Tensor:
+        return torch.from_numpy(padded(values[by_field], filling))
+
     return Choices(
-        step=t(padded(step, 0)),
-        field=t(padded(field, 0)),
-        target=t(padded(target, PADDING)),
-        valued=t(padded(vocabulary.has_value[level], 0)),
-        last=t(padded(charts.last[fact], vocabulary.levels)),
-        seen=t(padded(charts.known[fact], 0)),
+        level=torch.from_numpy(level),
+        row=torch.from_numpy(padded(by_field, 0)),
+        first=sorted_(first, 0),
+        moment=sorted_(moment, 0),
+        field=sorted_(field, 0),
+        target=sorted_(target, PADDING),
+        valued=sorted_(vocabulary.has_value[level], 0),
+        last=sorted_(charts.last[fact], vocabulary.levels),
+        seen=sorted_(charts.known[fact], 0),
         counts=tuple(zip(present.tolist(), counts.tolist(), strict=True)),
     )
 

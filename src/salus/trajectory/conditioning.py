@@ -75,6 +75,10 @@ class Conditioned:
         self._note_impossible(on[contrary])
         return torch.where(contrary, must, following)
 
+    def comes(self, following: Tensor, on: Tensor) -> None:
+        """Go on in the queue where what must come comes."""
+        self.demand.wanted.comes(following, on)
+
     def awaited(self, on: Tensor) -> Tensor:
         """The next field that must come."""
         return self.demand.wanted.field(on)

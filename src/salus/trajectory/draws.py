@@ -53,6 +53,10 @@ class InTurn:
         return self._pick(weights)
 
     def _pick(self, weights: Tensor) -> Tensor:
-        """Draw one column a row in proportion to its weight (exponential races)."""
-        race = torch.empty_like(weights).exponential_(generator=self.generator)
-        return (weights / race).argmax(dim=1)
+        """Draw one column a row in proportion to its weight, by inverting the running sum."""
+        reach = weights.cumsum(dim=1)
+        whole = reach[:, -1:]
+        point = torch.rand(len(weights), 1, generator=self.generator) * whole
+        # Rounding may lift a point to the very end, behind columns of no weight.
+        point = torch.minimum(point, torch.nextafter(whole, torch.zeros(())))
+        return torch.searchsorted(reach, point, right=True)[:, 0]

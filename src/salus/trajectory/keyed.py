@@ -47,11 +47,12 @@ def uniform(keys: Bits) -> Tensor:
 
 
 class _Opened(NamedTuple):
-    """The moment being drawn: each row's key, whether each field comes (uniform), and how often it came."""
+    """The moment being drawn: each row's key, whether each field comes (uniform); how often it came and was said."""
 
     keys: Bits
     comes: Tensor
-    times: npt.NDArray[np.uint64]
+    came: npt.NDArray[np.uint64]
+    said: npt.NDArray[np.uint64]
 
 
 class Keyed:
@@ -98,32 +99,43 @@ class Keyed:
     def _begin(self, whose: npt.NDArray[np.int64]) -> _Opened:
         keys = named(named(self.rows[whose], self.moment[whose]), COMES)
         comes = uniform(named(keys[:, None], self.fields[None]))
-        return _Opened(keys, comes, np.zeros(comes.shape, dtype=np.uint64))
+        none = np.zeros(comes.shape, dtype=np.uint64)
+        return _Opened(keys, comes, none, none.copy())
 
     def field(self, weights: Tensor, on: Tensor) -> Tensor:
-        """See :class:`Draws`. Field by field: does it come, given that none before it did?"""
+        """See :class:`Draws`. Field by field: does it come, given that none before it did?
+
+        A field that may come again in this moment has fresh luck for that.
+        """
         weights = weights.double()
         onwards = weights.flip(1).cumsum(1).flip(1)
         comes = self.opened.comes[on] * onwards < weights
         comes[:, -1] = True
-        return comes.long().argmax(dim=1)
+        following = comes.long().argmax(dim=1)
+        rows, fields = on.numpy(), following.numpy()
+        self.opened.came[rows, fields] += np.uint64(1)
+        keys = self._fact(rows, fields, self.opened.came)
+        self.opened.comes[on, following] = uniform(named(keys, COMES))
+        return following
 
     def place(self, on: Tensor, field: int) -> Tensor:
-        """See :class:`Draws`. A field that may come again in this moment has fresh luck for that."""
+        """See :class:`Draws`."""
         rows = on.numpy()
-        keys = self._fact(rows, field)
-        self.opened.times[rows, field] += np.uint64(1)
-        self.opened.comes[on, field] = uniform(named(self._fact(rows, field), COMES))
+        keys = self._fact(rows, np.full(len(rows), field), self.opened.said)
+        self.opened.said[rows, field] += np.uint64(1)
         return uniform(named(keys, PLACE)).float().clamp(max=LARGEST)
 
     def level(self, weights: Tensor, on: Tensor, field: int) -> Tensor:
         """See :class:`Draws`."""
-        keys = named(self._fact(on.numpy(), field), LEVEL)
+        rows = on.numpy()
+        keys = named(self._fact(rows, np.full(len(rows), field), self.opened.said), LEVEL)
         return inverted(weights, uniform(keys))[0]
 
-    def _fact(self, rows: npt.NDArray[np.int64], field: int) -> Bits:
-        """The key of this fact: whose, which moment, which field, and which time it comes in this moment."""
-        return named(named(self.opened.keys[rows], self.fields[field]), self.opened.times[rows, field])
+    def _fact(
+        self, rows: npt.NDArray[np.int64], fields: npt.NDArray[np.int64], times: npt.NDArray[np.uint64]
+    ) -> Bits:
+        """The key of a fact of each row: whose, which moment, which field, and which time it comes in this moment."""
+        return named(named(self.opened.keys[rows], self.fields[fields]), times[rows, fields])
 
 
 def inverted(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,8 @@ from salus.trajectory.vocabulary import Vocabulary
 
 SHARES = 2
 """Shares a step is cut into where nobody says otherwise."""
+SHUFFLED = 0.5
+"""Share of the moments whose levels are learnt in a random order; the others come in the order of drawing."""
 
 
 class Share(NamedTuple):
@@ -36,7 +38,7 @@ class Learner(NamedTuple):
         torch.manual_seed(share.seed)
         self.network.train()
         self.network.zero_grad(set_to_none=True)
-        batch = make_batch(share.records, self.vocabulary)
+        batch = make_batch(share.records, self.vocabulary, shuffled=SHUFFLED, seed=share.seed)
         parts = self.network(batch)
         loss: Tensor = parts["code"] + parts["value"] + parts["wait"] + share.emphasis * parts["seldom"]
         loss.backward()  # type: ignore[no-untyped-call]

@@ -107,11 +107,11 @@ def batch_likelihood(network: Network, records: Records, vocabulary: Vocabulary)
         batch = make_batch(records, vocabulary)
         losses = network.losses(batch)
         patient = torch.from_numpy(np.repeat(np.arange(records.patients), np.diff(records.moment_start)))
-        of_choice = patient[batch.step_moment[batch.choices.step[: batch.choices.number]]]
+        of_choice = patient[batch.choices.moment[: batch.choices.number]]
         values = batch.choices.valued[: batch.choices.number]
         told = {
             "code": [
-                (patient[batch.step_moment[batch.asked]], losses.field),
+                (patient[batch.asked.moment], losses.field),
                 (of_choice[~values], losses.level[~values]),
                 (patient, batch.certain),
             ],

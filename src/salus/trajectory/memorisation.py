@@ -16,7 +16,7 @@ from salus.trajectory.encoding import Records
 
 MOST_PATIENTS, MOST_FACTS = 1_000, 100_000
 """Training patients in the sample at most, and their facts."""
-SHARE, LEAST_PATIENTS = 20, 250
+SHARE, LEAST_PATIENTS = 6, 250
 """Nor more than one in so many training patients, where that leaves so many: a look must stay cheap beside a pass."""
 NORMAL_95 = 1.959964
 

@@ -1,9 +1,11 @@
 """The two-level network: a recurrence over moments, and a small autoregressive network over the facts of a moment.
 
 Level one is a gated recurrence whose state does not grow with history (Cho et al. 2014, arXiv:1406.1078). Level two
-draws the facts of one moment in a fixed order, each given the state and the sum of the facts already drawn (a neural
-autoregressive estimator over a set, Larochelle & Murray 2011): first which field comes, where that is not certain, then
-which of its levels, given what the field said last. No level of another field is ever scored.
+draws one moment in two rounds, each draw given the state and the sum of what was drawn before it (a neural
+autoregressive estimator over a set, Larochelle & Murray 2011): first which fields come, where that is not certain;
+then, knowing all of them, the level of each, given what its field said last. No level of another field is ever scored.
+Levels are learnt in the vocabulary's order and in random ones (Uria, Murray & Larochelle 2014, arXiv:1310.1757): a
+network that must foretell each field from any others learns fewer patients by heart.
 Waits are competing discretised hazards: the next moment, and the end of follow-up, which is censoring and not a fact.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,13 +21,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from salus.trajectory.batches import CHART_WIDTH, PADDING, TIME_WIDTH, Batch
+from salus.trajectory.batches import CHART_WIDTH, PADDING, TIME_WIDTH, Batch, Choices
 from salus.trajectory.levels import Levels
 from salus.trajectory.recurrence import Recurrence
 from salus.trajectory.vocabulary import Vocabulary
 
 NEVER = -1e9
 MASKS = 256
+ROWS = 128
+"""Where patients are drawn the fact network's rows are filled up to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +46,25 @@ class Size:
     wait_dropout: float = 0.6
 
 
+def amx() -> bool:
+    """Whether the processor multiplies matrices of bfloat16."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
 def precision() -> AbstractContextManager[object]:
     """Matrix products in bfloat16 where the processor multiplies matrices in it (AMX); elsewhere in float32.
 
     Only for the fact network, whose rows are padded to few sizes: the library compiles a kernel for every new shape,
     which costs more than it saves where each batch has another one. Sums, norms and losses stay in float32.
     """
-    if torch.cpu.get_capabilities().get("amx_bf16", False):
+    if amx():
         return torch.autocast("cpu", dtype=torch.bfloat16)
     return nullcontext()
+
+
+def filled_up(on: Tensor) -> Tensor:
+    """Rows filled up to a multiple of :data:`ROWS`, so that the fact network sees few shapes: see :func:`precision`."""
+    return torch.cat([on, on.new_zeros(-len(on) % ROWS)])
 
 
 class Losses(NamedTuple):
@@ -122,7 +137,8 @@ class Network(nn.Module):
         self.end_wait = _wait_head(size, waits)
         self.context = nn.Linear(2 * width + TIME_WIDTH, width)
         self.drawn = nn.Linear(width, width, bias=False)
-        self.before = nn.Linear(width, width, bias=False)
+        self.comes = nn.Embedding(fields, width)
+        nn.init.normal_(self.comes.weight, std=0.2)
         self.prior = nn.Embedding(fields + 1, width)
         self.mix = Mixing(size)
         self.mix_norm = nn.LayerNorm(width)
@@ -147,6 +163,16 @@ class Network(nn.Module):
         self.register_buffer("rule_unsaid", torch.where(unsaid, NEVER, 0.0), persistent=False)
         self.register_buffer("rule_order", _order_rules(vocabulary), persistent=False)
 
+    def for_drawing(self) -> Network:
+        """A copy whose fact network holds its matrices as they are multiplied: see :func:`precision`."""
+        copy = deepcopy(self).eval()
+        if amx():
+            for part in (copy.mix, copy.layers, copy.next_field, copy.since):
+                for linear in part.modules():
+                    if isinstance(linear, nn.Linear):
+                        linear.bfloat16()
+        return copy
+
     def moment_input(self, facts: Tensor, time: Tensor, chart: Tensor) -> Tensor:
         """Input of the recurrence: summed facts (M, width), time features, chart."""
         told: Tensor = self.moment(torch.cat([facts, time, chart], dim=1))
@@ -165,9 +191,9 @@ class Network(nn.Module):
         return context
 
     def field_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor) -> Tensor:
-        """Logits of the next field, or that the moment is complete; what cannot occur is NEVER.
+        """Logits of the next field, or that no more comes; what cannot occur is NEVER.
 
-        ``x``: what the moment knows at this step, (N, width).
+        ``x``: what the moment knows and which fields were drawn, (N, width).
         """
         logits = self.next_field(self.mix_norm(self.mix(x))).float() + self.rule_order[static.long(), prior]
         size = barred.shape[1]
@@ -176,8 +202,8 @@ class Network(nn.Module):
     def choose(self, x: Tensor, field: Tensor, last: Tensor, seen: Tensor) -> Tensor:
         """State from which the level of a field is drawn, (N, width).
 
-        ``x``: what the moment knows at this step; ``last``: what the field said last, as ``self.last`` gives it;
-        ``seen``: whether it ever did, and how long ago.
+        ``x``: what the moment knows, its fields and the levels drawn; ``last``: what the field said last, as
+        ``self.last`` gives it; ``seen``: whether it ever did, and how long ago.
         """
         y = x + self.field(field) + last + self.since(seen)
         for layer in self.layers:
@@ -223,20 +249,21 @@ class Network(nn.Module):
 
     def losses(self, batch: Batch) -> Losses:
         """The same, one number a draw: which draw belongs to whom is the batch's to say."""
-        said, choices = self.said(), batch.choices
+        said, asked, choices = self.said(), batch.asked, batch.choices
         states = self.states(batch, F.embedding(batch.level, said))
-        x = self._steps(batch, said, states)
+        context = self.moment_context(states.index_select(0, batch.previous), batch.moment_time)
+        coming = _running(self.comes(batch.field))
+        begin = context - coming.index_select(0, batch.fact_start[:-1])
+        x = begin.index_select(0, asked.moment) + coming.index_select(0, asked.row) + self.prior(asked.prior)
+        z = self._chosen_from(begin + coming.index_select(0, batch.fact_start[1:]), said, choices)
         with precision():
-            prior, moment = batch.step_prior[batch.asked], batch.step_moment[batch.asked]
-            logits = self.field_logits(
-                x.index_select(0, batch.asked), prior, batch.static[moment], batch.barred[moment]
-            )
+            logits = self.field_logits(x, asked.prior, batch.static[asked.moment], batch.barred[asked.moment])
             last = F.embedding(choices.last, said)
-            y = self.choose(x.index_select(0, choices.step), choices.field, self.last(last), choices.seen)
-        logits, target = logits.float(), batch.asked_target
-        real = target != PADDING
-        possible = logits.gather(1, target.clamp(min=0)[:, None])[:, 0] > NEVER / 2
-        counted = torch.where(real & possible, target, PADDING)
+            y = self.choose(z, choices.field, self.last(last), choices.seen)
+        logits = logits.float()
+        real = asked.target != PADDING
+        possible = logits.gather(1, asked.target.clamp(min=0)[:, None])[:, 0] > NEVER / 2
+        counted = torch.where(real & possible, asked.target, PADDING)
         return Losses(
             field=F.cross_entropy(logits, counted, reduction="none", ignore_index=PADDING),
             level=self._level_loss(y.float(), batch),
@@ -245,23 +272,17 @@ class Network(nn.Module):
             impossible=real & ~possible,
         )
 
-    def _steps(self, batch: Batch, said: Tensor, states: Tensor) -> Tensor:
-        """What each step of each moment knows: the moment's context and the facts drawn so far, (S, width)."""
-        context = self.moment_context(states.index_select(0, batch.previous), batch.moment_time)
-        drawn = F.embedding(batch.level, self.drawn(said)).cumsum(0)
-        running = torch.cat([torch.zeros(1, drawn.shape[1]), drawn])
-        first = batch.first_row.index_select(0, batch.step_moment)
-        told = running.index_select(0, batch.step_row) - running.index_select(0, first)
-        before = F.embedding(batch.step_before, self.before(said))
-        steps: Tensor = (
-            context.index_select(0, batch.step_moment) + told + before + self.prior(batch.step_prior)
-        )
-        return steps
+    def _chosen_from(self, moments: Tensor, said: Tensor, choices: Choices) -> Tensor:
+        """What each level is drawn from: its moment, given (M, width), and the levels before it: (C, width)."""
+        told = _running(F.embedding(choices.level, self.drawn(said)))
+        before = told.index_select(0, choices.row) - told.index_select(0, choices.first)
+        found: Tensor = moments.index_select(0, choices.moment) + before
+        return found
 
     def _level_loss(self, y: Tensor, batch: Batch) -> Tensor:
         """Loss of each choice; each field scores its own levels only."""
         counts = [count for _, count in batch.choices.counts]
-        fields, filled = self.by_field(), sum(counts)
+        fields, filled = self.by_field(), batch.choices.number
         rows = torch.split(y[:filled], counts)
         targets = torch.split(batch.choices.target[:filled], counts)
         losses = [
@@ -278,10 +299,10 @@ class Network(nn.Module):
         It is part of the code loss already. Training gives it more weight, for every moment alike, so that a death
         is not drowned by hundreds of heart rates; weighting a question, not an answer, leaves its probabilities true.
         """
-        dated = ~batch.static[batch.step_moment[batch.asked]]
-        asked = (dated & possible & self.rule_open[batch.step_prior[batch.asked]]).nonzero()[:, 0]
+        dated = ~batch.static[batch.asked.moment]
+        asked = (dated & possible & self.rule_open[batch.asked.prior]).nonzero()[:, 0]
         logs = F.log_softmax(logits[asked], dim=1)
-        target = batch.asked_target[asked]
+        target = batch.asked.target[asked]
         other = torch.logsumexp(logs.masked_fill(self.rule_seldom, NEVER), dim=1)
         return -torch.where(self.rule_seldom[target], logs.gather(1, target[:, None])[:, 0], other)
 
@@ -302,6 +323,11 @@ class Network(nn.Module):
             kind == 0, seen[0] + end_later, torch.where(kind == 1, seen[1] + later[0], later[0])
         )
         return -loss
+
+
+def _running(rows: Tensor) -> Tensor:
+    """Sum of all rows before each, and of all: (N, width) -> (N + 1, width)."""
+    return torch.cat([torch.zeros(1, rows.shape[1]), rows.cumsum(0)])
 
 
 def _wait_head(size: Size, waits: int) -> nn.Sequential:

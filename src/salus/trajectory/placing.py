@@ -1,8 +1,8 @@
 """Facts put into futures at given times, whatever the model would have drawn there: interventions.
 
-A placed fact joins the moment that falls at its time, or makes a moment of its own. It is set, not observed: what is
-drawn before it in its moment is drawn as if it were not there, what comes after it knows it, and no future is more or
-less likely for it.
+A placed fact joins the moment that falls at its time, or makes a moment of its own. It is set, not observed: fields
+before its own come as if it were not there; what is drawn after it, all levels of its moment among them, knows it; and
+no future is more or less likely for it.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ class Placed:
         """The same where the model is certain."""
         must = self.wanted.field(on)
         return torch.where(self.alone[on] | (following > must), must, following)
+
+    def comes(self, following: Tensor, on: Tensor) -> None:
+        """Go on in the queue where what must come comes."""
+        self.wanted.comes(following, on)
 
     def awaited(self, on: Tensor) -> Tensor:
         """The next wanted field."""

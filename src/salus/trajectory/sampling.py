@@ -1,11 +1,13 @@
 """Drawing futures: moment by moment for thousands of patients at once, from nothing or from a real history.
 
-Within a moment all patients go through the fields together: those whose next field it is draw its level, then what
-comes next. So each field is one matrix product, however many patients there are.
+A moment is drawn in two rounds. First which fields come: every patient draws the next one, until none has more. Then
+their levels, field by field in the vocabulary's order: all patients who have the field draw its level together. So a
+round is few matrix products, however many patients there are.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, time_feature
 from salus.trajectory.bins import IntArray
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
-from salus.trajectory.network import Network
+from salus.trajectory.network import Network, filled_up, precision
 from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
 
@@ -27,7 +29,6 @@ class Tables:
 
     said: Tensor
     drawn: Tensor
-    before: Tensor
     last: Tensor
     told: list[tuple[Tensor, Tensor]]  # by field
 
@@ -43,7 +44,12 @@ class Sampler:
     def __init__(
         self, network: Network, vocabulary: Vocabulary, *, draws: Draws, watch: Watch | None = None
     ) -> None:
-        self.network, self.vocabulary, self.watch, self.draws = network, vocabulary, watch, draws
+        self.network, self.vocabulary, self.watch, self.draws = (
+            network.for_drawing(),
+            vocabulary,
+            watch,
+            draws,
+        )
         fields, first = vocabulary.fields, vocabulary.statics
         self.once = torch.tensor([one.once for one in fields], dtype=torch.bool)[first:][: vocabulary.tracked]
         self.earliest, self.latest = (torch.from_numpy(grains) for grains in vocabulary.spans())
@@ -60,7 +66,6 @@ class Sampler:
             self.tables = Tables(
                 said=said,
                 drawn=network.drawn(said),
-                before=network.before(said),
                 last=network.last(said),
                 told=network.by_field(),
             )
@@ -220,31 +225,24 @@ class Sampler:
         return torch.from_numpy(last)
 
     def _facts(self, situation: Situation, wait: Tensor, static: Tensor, guide: Guide | None) -> Drawn:
-        """Draw the facts of one moment for all rows, field by field, until each row's moment is complete."""
+        """Draw the facts of one moment for all rows: which fields, then their levels."""
         size, rows = self.vocabulary.size, len(wait)
         self.draws.open(situation.row)
-        context = self.network.moment_context(situation.state, self._time(situation, wait, static))
+        watched = 0 if self.watch is None else self.watch.levels.shape[1]
         step = Step(
-            told=context,
+            told=self.network.moment_context(situation.state, self._time(situation, wait, static)),
             prior=torch.full((rows,), size),
-            before=torch.full((rows,), self.vocabulary.levels),
             static=static,
             barred=self._barred(situation, static),
-            said=torch.zeros(rows, dtype=torch.int64),
             guide=guide,
-            chance=None if self.watch is None else torch.zeros(rows, self.watch.levels.shape[1]),
-            unanswered=None if self.watch is None else torch.ones(rows, self.watch.levels.shape[1]),
+            chance=torch.zeros(rows, watched) if watched else None,
+            unanswered=torch.ones(rows, watched) if watched else None,
         )
-        following = self._next_field(step, torch.arange(rows))
         out: list[tuple[Tensor, Tensor, Tensor]] = []
-        while rows and (field := int(following.min())) < size:
-            on = (following == field).nonzero()[:, 0]
+        for field, on in self._coming(step):
             level, inside = self._level(situation, step, on, field=field)
+            step.told.index_add_(0, on, self.tables.drawn.index_select(0, level))
             out.append((on, level, inside))
-            step.prior[on], step.before[on] = field, level
-            step.told[on] += self.tables.drawn[level]
-            step.said[on] += 1
-            following[on] = self._next_field(step, on)
         on, level, inside = (
             (torch.cat(column) for column in zip(*out, strict=True)) if out else [torch.zeros(0).long()] * 3
         )
@@ -256,23 +254,37 @@ class Sampler:
             chance=step.chance,
         )
 
-    def _now(self, step: Step, on: Tensor) -> Tensor:
-        """What these rows know at this step: (N, width)."""
-        known: Tensor = (
-            step.told[on] + self.tables.before[step.before[on]] + self.network.prior(step.prior[on])
-        )
-        return known
+    def _coming(self, step: Step) -> list[tuple[int, Tensor]]:
+        """Draw which fields come in each row: in the vocabulary's order, each with its rows, as often as it comes."""
+        size, on = self.vocabulary.size, torch.arange(len(step.prior))
+        again = torch.zeros_like(on)
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        for number in itertools.count():
+            following = self._next_field(step, on, full=number >= self.vocabulary.longest_moment)
+            going = (following < size).nonzero()[:, 0]
+            on, following = on[going], following[going]
+            if not len(on):
+                break
+            again = torch.where(following == step.prior[on], again[going] + 1, 0)
+            step.prior[on] = following
+            step.told.index_add_(0, on, self.network.comes(following))
+            found.append((following, again, on))
+        if not found:
+            return []
+        fields, times, rows = (torch.cat(column) for column in zip(*found, strict=True))
+        turns = fields * len(found) + times
+        counts = torch.bincount(turns)
+        present = counts.nonzero()[:, 0]
+        parts = torch.split(rows[turns.argsort(stable=True)], counts[present].tolist())
+        return list(zip((present // len(found)).tolist(), parts, strict=True))
 
-    def _next_field(self, step: Step, on: Tensor) -> Tensor:
-        """Draw what comes next for some rows: a field, or that the moment is complete."""
+    def _next_field(self, step: Step, on: Tensor, *, full: bool) -> Tensor:
+        """Draw which field comes next in some rows, or that none does; in a ``full`` moment only what must."""
         following = self.sure[step.static[on].long(), step.prior[on]]
         certain, asked = (following >= 0).nonzero()[:, 0], (following < 0).nonzero()[:, 0]
         if len(asked):
             rows = on[asked]
-            logits = self.network.field_logits(
-                self._now(step, rows), step.prior[rows], step.static[rows], step.barred[rows]
-            )
-            weights = logits.softmax(dim=1)
+            weights = self._field_weights(step, rows)
             if step.guide is not None:
                 weights = step.guide.fields(weights, rows)
             following[asked] = self.draws.field(weights, rows)
@@ -283,9 +295,21 @@ class Sampler:
         if self.watch is not None:
             step.count(on[certain], self.watch.fields[following[certain]])
             step.answer(on, self.watch.fields[following])
-        full = step.said[on] >= self.vocabulary.longest_moment
-        ended = self.vocabulary.size if step.guide is None else step.guide.awaited(on)
-        return torch.where(full, ended, following)
+        if full:
+            following = torch.full_like(following, self.vocabulary.size)
+            following = following if step.guide is None else step.guide.awaited(on)
+        if step.guide is not None:
+            step.guide.comes(following, on)
+        return following
+
+    def _field_weights(self, step: Step, on: Tensor) -> Tensor:
+        """Probabilities of what comes next: a field, or (last column) that no more does."""
+        rows = filled_up(on)
+        prior = step.prior[rows]
+        x = step.told.index_select(0, rows) + self.network.prior(prior)
+        with precision():
+            logits = self.network.field_logits(x, prior, step.static[rows], step.barred[rows])
+        return logits[: len(on)].softmax(dim=1)
 
     def _level(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> tuple[Tensor, Tensor]:
         """Draw the level of one field for some rows, and the place inside its bin."""
@@ -305,17 +329,17 @@ class Sampler:
 
     def _level_weights(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> Tensor:
         """Probabilities of a field's levels, given what the moment knows and what the field said last."""
-        column = field - self.vocabulary.statics
-        last, seen = torch.full((len(on),), self.vocabulary.levels), torch.zeros(len(on), 2)
+        column, rows = field - self.vocabulary.statics, filled_up(on)
+        last, seen = torch.full((len(rows),), self.vocabulary.levels), torch.zeros(len(rows), 2)
         if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
-            ever = (situation.count[on, column] > 0).float()
-            gap = (situation.time[on] - situation.last[on, column]).clamp(min=0)
+            ever = (situation.count[rows, column] > 0).float()
+            gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
             seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
-            last = situation.level[on, column]
-        y = self.network.choose(
-            self._now(step, on), torch.full((len(on),), field), self.tables.last[last], seen
-        )
-        return self.network.level_logits(y, *self.tables.told[field]).softmax(dim=1)
+            last = situation.level[rows, column]
+        x, fields = step.told.index_select(0, rows), torch.full((len(rows),), field)
+        with precision():
+            y = self.network.choose(x, fields, self.tables.last.index_select(0, last), seen)
+        return self.network.level_logits(y[: len(on)].float(), *self.tables.told[field]).softmax(dim=1)
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
         """Fields not to be drawn now: had once already, or never seen so early or so late."""
@@ -336,7 +360,7 @@ class Sampler:
         rank = low + width * torch.from_numpy(drawn.inside)
         column = self.level_field[level] - self.vocabulary.statics
         kept = (column >= 0) & (column < self.vocabulary.tracked)
-        _note(situation, row[kept], column[kept], level=level[kept], rank=rank[kept])
+        situation.note(row[kept], column[kept], level=level[kept], rank=rank[kept])
         facts = torch.zeros(len(wait), network.size.width).index_add_(0, row, self.tables.said[level])
         seen = Seen(
             count=situation.count,
@@ -354,20 +378,3 @@ class Sampler:
     def dies(self, drawn: Drawn) -> IntArray:
         """Rows (patients of the call) for whom death was drawn."""
         return np.unique(drawn.row[self.deadly[drawn.level]])
-
-
-def _note(situation: Situation, rows: Tensor, columns: Tensor, *, level: Tensor, rank: Tensor) -> None:
-    """Enter facts into the chart; of a field drawn twice in a moment the last one counts, as in training."""
-    situation.last, situation.rank = situation.last.clone(), situation.rank.clone()
-    situation.level = situation.level.clone()
-    situation.level[rows, columns] = level
-    fresh, ranks = torch.zeros_like(situation.count), torch.zeros_like(situation.rank)
-    fresh[rows, columns] = 1
-    ranks[rows, columns] = rank
-    situation.last[rows, columns] = situation.time[rows]
-    situation.rank[rows, columns] = rank
-    situation.count = situation.count + fresh
-    situation.total = situation.total + ranks
-    seen = fresh > 0
-    situation.lowest = torch.where(seen, torch.minimum(situation.lowest, ranks), situation.lowest)
-    situation.highest = torch.where(seen, torch.maximum(situation.highest, ranks), situation.highest)

@@ -45,6 +45,21 @@ class Situation:
             highest=self.highest[rows],
         )
 
+    def note(self, rows: Tensor, columns: Tensor, *, level: Tensor, rank: Tensor) -> None:
+        """Enter facts into the chart; of a field drawn twice in a moment the last one counts, as in training."""
+        self.last, self.rank, self.level = self.last.clone(), self.rank.clone(), self.level.clone()
+        self.level[rows, columns] = level
+        fresh, ranks = torch.zeros_like(self.count), torch.zeros_like(self.rank)
+        fresh[rows, columns] = 1
+        ranks[rows, columns] = rank
+        self.last[rows, columns] = self.time[rows]
+        self.rank[rows, columns] = rank
+        self.count = self.count + fresh
+        self.total = self.total + ranks
+        seen = fresh > 0
+        self.lowest = torch.where(seen, torch.minimum(self.lowest, ranks), self.lowest)
+        self.highest = torch.where(seen, torch.maximum(self.highest, ranks), self.highest)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
@@ -83,6 +98,9 @@ class Guide(Protocol):
     def certain(self, following: Tensor, on: Tensor) -> Tensor:
         """The same, where the model is certain of it."""
 
+    def comes(self, following: Tensor, on: Tensor) -> None:
+        """Take note of what comes next."""
+
     def awaited(self, on: Tensor) -> Tensor:
         """What comes next in a moment that is as full as any: a field that must come, or vocabulary size."""
 
@@ -95,14 +113,12 @@ class Guide(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """Where each row stands within the moment: what it knows, what was drawn just before, and what may come."""
+    """Where each row stands within the moment: what it knows, which field came just before, and what may come."""
 
-    told: Tensor  # (R, width) context and the facts drawn so far
-    prior: Tensor
-    before: Tensor
+    told: Tensor  # (R, width) context, and the fields and levels drawn so far
+    prior: Tensor  # (R,) the field drawn just before
     static: Tensor
     barred: Tensor
-    said: Tensor
     guide: Guide | None
     chance: Tensor | None
     unanswered: Tensor | None

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from salus.trajectory.training import TrainSettings
 
-FEW_FACTS, MOST_DROPOUT, MOST_EPOCHS = 400_000, 0.45, 12
+FEW_FACTS, MOST_DROPOUT, MOST_EPOCHS = 400_000, 0.4, 12
 SMALL_FACTS = 200_000
 """Fewer facts than this would give too few steps if each took as many facts as usual."""
 LARGE_FACTS, LARGE_PATIENTS = 50_000_000, 500_000
@@ -63,14 +63,14 @@ def settings_for(scale: Scale, given: TrainSettings, *, patients: int, facts: in
 def _medium(given: TrainSettings, facts: int) -> TrainSettings:
     """Few facts are learnt by heart sooner.
 
-    From 400,000 facts on, each doubling takes 0.03 off dropout and 2 off the most passes; shares grow with the facts up
+    From 400,000 facts on, each doubling takes 0.01 off dropout and 2 off the most passes; shares grow with the facts up
     to 5,000.
     """
     doublings = max(math.log2(max(facts, 1) / FEW_FACTS), 0.0)
     return replace(
         given,
         size=Scale.MEDIUM,
-        dropout=round(max(MOST_DROPOUT - 0.03 * doublings, 0.1), 2),
+        dropout=round(max(MOST_DROPOUT - 0.01 * doublings, 0.1), 2),
         most_epochs=max(round(MOST_EPOCHS - 2 * doublings), 4),
         share_facts=min(max(2_500, facts // 200), 5_000),
     )

@@ -48,7 +48,7 @@ class TrainSettings:
     minutes: float = 5.5
     width: int = 160
     depth: int = 2
-    dropout: float = 0.45
+    dropout: float = 0.4
     wait_dropout: float = 0.6
     share_facts: int = 2_500
     most_epochs: int = 12
