@@ -28,8 +28,6 @@ from salus.trajectory.vocabulary import Vocabulary
 
 NEVER = -1e9
 MASKS = 256
-ROWS = 128
-"""Where patients are drawn the fact network's rows are filled up to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +58,6 @@ def precision() -> AbstractContextManager[object]:
     if amx():
         return torch.autocast("cpu", dtype=torch.bfloat16)
     return nullcontext()
-
-
-def filled_up(on: Tensor) -> Tensor:
-    """Rows filled up to a multiple of :data:`ROWS`, so that the fact network sees few shapes: see :func:`precision`."""
-    return torch.cat([on, on.new_zeros(-len(on) % ROWS)])
 
 
 class Losses(NamedTuple):
@@ -167,7 +160,7 @@ class Network(nn.Module):
         """A copy whose fact network holds its matrices as they are multiplied: see :func:`precision`."""
         copy = deepcopy(self).eval()
         if amx():
-            for part in (copy.mix, copy.layers, copy.next_field, copy.since):
+            for part in (copy.mix, copy.layers, copy.next_field):
                 for linear in part.modules():
                     if isinstance(linear, nn.Linear):
                         linear.bfloat16()
@@ -199,13 +192,20 @@ class Network(nn.Module):
         size = barred.shape[1]
         return torch.cat([logits[:, :size].masked_fill(barred, NEVER), logits[:, size:]], dim=1)
 
-    def choose(self, x: Tensor, field: Tensor, last: Tensor, seen: Tensor) -> Tensor:
-        """State from which the level of a field is drawn, (N, width).
+    def question(self, field: Tensor, last: Tensor, seen: Tensor) -> Tensor:
+        """What is asked when a level is drawn: of which field, and what it said last, (N, width).
 
-        ``x``: what the moment knows, its fields and the levels drawn; ``last``: what the field said last, as
-        ``self.last`` gives it; ``seen``: whether it ever did, and how long ago.
+        ``last``: what it said, as ``self.last`` gives it; ``seen``: whether it ever did, and how long ago.
         """
-        y = x + self.field(field) + last + self.since(seen)
+        asked: Tensor = self.field(field) + last + self.since(seen)
+        return asked
+
+    def choose(self, x: Tensor, question: Tensor) -> Tensor:
+        """State from which the level of a field is drawn, (N, width); one question may stand for all rows.
+
+        ``x``: what the moment knows, its fields and the levels drawn.
+        """
+        y = x + question
         for layer in self.layers:
             y = layer(y)
         normed: Tensor = self.level_norm(y)
@@ -259,7 +259,7 @@ class Network(nn.Module):
         with precision():
             logits = self.field_logits(x, asked.prior, batch.static[asked.moment], batch.barred[asked.moment])
             last = F.embedding(choices.last, said)
-            y = self.choose(z, choices.field, self.last(last), choices.seen)
+            y = self.choose(z, self.question(choices.field, self.last(last), choices.seen))
         logits = logits.float()
         real = asked.target != PADDING
         possible = logits.gather(1, asked.target.clamp(min=0)[:, None])[:, 0] > NEVER / 2

@@ -18,7 +18,8 @@ from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, time_feature
 from salus.trajectory.bins import IntArray
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
-from salus.trajectory.network import Network, filled_up, precision
+from salus.trajectory.network import Network, precision
+from salus.trajectory.rows import add_to, filled_up, rows_of
 from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
 
@@ -241,7 +242,7 @@ class Sampler:
         out: list[tuple[Tensor, Tensor, Tensor]] = []
         for field, on in self._coming(step):
             level, inside = self._level(situation, step, on, field=field)
-            step.told.index_add_(0, on, self.tables.drawn.index_select(0, level))
+            add_to(step.told, on, self.tables.drawn.index_select(0, level))
             out.append((on, level, inside))
         on, level, inside = (
             (torch.cat(column) for column in zip(*out, strict=True)) if out else [torch.zeros(0).long()] * 3
@@ -267,7 +268,7 @@ class Sampler:
                 break
             again = torch.where(following == step.prior[on], again[going] + 1, 0)
             step.prior[on] = following
-            step.told.index_add_(0, on, self.network.comes(following))
+            add_to(step.told, on, self.network.comes(following))
             found.append((following, again, on))
         if not found:
             return []
@@ -306,7 +307,7 @@ class Sampler:
         """Probabilities of what comes next: a field, or (last column) that no more does."""
         rows = filled_up(on)
         prior = step.prior[rows]
-        x = step.told.index_select(0, rows) + self.network.prior(prior)
+        x = rows_of(step.told, rows) + self.network.prior(prior)
         with precision():
             logits = self.network.field_logits(x, prior, step.static[rows], step.barred[rows])
         return logits[: len(on)].softmax(dim=1)
@@ -329,17 +330,26 @@ class Sampler:
 
     def _level_weights(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> Tensor:
         """Probabilities of a field's levels, given what the moment knows and what the field said last."""
-        column, rows = field - self.vocabulary.statics, filled_up(on)
-        last, seen = torch.full((len(rows),), self.vocabulary.levels), torch.zeros(len(rows), 2)
-        if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
-            ever = (situation.count[rows, column] > 0).float()
-            gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
-            seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
-            last = situation.level[rows, column]
-        x, fields = step.told.index_select(0, rows), torch.full((len(rows),), field)
+        rows, question = filled_up(on), self._question(situation, step, on, field=field)
         with precision():
-            y = self.network.choose(x, fields, self.tables.last.index_select(0, last), seen)
+            y = self.network.choose(rows_of(step.told, rows), question)
         return self.network.level_logits(y[: len(on)].float(), *self.tables.told[field]).softmax(dim=1)
+
+    def _question(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> Tensor:
+        """See :meth:`Network.question`; one row where the field said nothing before to anybody."""
+        column, known = field - self.vocabulary.statics, False
+        if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
+            rows = filled_up(on)
+            ever = (situation.count[rows, column] > 0).float()
+            known = bool(ever.any())
+        if not known:
+            rows, ever = on[:1], torch.zeros(1)
+            last, gap = torch.full((1,), self.vocabulary.levels), torch.zeros(1, dtype=torch.int64)
+        else:
+            last = situation.level[rows, column]
+            gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
+        seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
+        return self.network.question(torch.full((len(rows),), field), self.tables.last[last], seen)
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
         """Fields not to be drawn now: had once already, or never seen so early or so late."""
