@@ -35,10 +35,10 @@ class Contestant:
         return next(line.partition("==")[2] for line in lines if line.startswith(f"{self.package}=="))
 
     def digest(self) -> str:
-        """Changes when what runs changes: its own folder, and for Salus the whole package."""
+        """Changes when what runs changes: its own folder, and for Salus what learns and draws."""
         folders = [PEERS / self.folder]
         if self.package is None:
-            folders.append(ROOT / "src" / "salus")
+            folders.append(ROOT / "src" / "salus" / "trajectory")
         return digest_of(path for folder in folders for path in sorted(folder.rglob("*")))
 
 
@@ -53,6 +53,14 @@ def digest_of(paths: Iterator[Path]) -> str:
 
 CONTESTANTS = (
     Contestant(name="salus", folder="salus", package=None, kinds=("flat", "sequences"), seeds=THREE),
+    Contestant(
+        name="salus-unchecked",
+        folder="salus",
+        package=None,
+        kinds=("sequences",),
+        seeds=THREE,
+        method="unchecked",
+    ),
     Contestant(
         name="mostlyai-engine",
         folder="mostlyai_engine",

@@ -100,6 +100,9 @@ def test_no_minutes_no_shares_no_patients_and_no_futures_are_refused(made: Path,
         train(made / "timeline", tmp_path / "m", choices=TrainChoices(minutes=0), progress=QUIET)
     with pytest.raises(SettingsRefused, match="0 shares"):
         train(made / "timeline", tmp_path / "m", choices=TrainChoices(workers=0), progress=QUIET)
+    for bound in (0.49, 1.01, float("nan")):
+        with pytest.raises(SettingsRefused, match="no bound"):
+            train(made / "timeline", tmp_path / "m", choices=TrainChoices(memorisation=bound), progress=QUIET)
     with pytest.raises(SettingsRefused, match="patients"):
         generate(made / "model", tmp_path / "s", patients=0, progress=QUIET)
     with pytest.raises(SettingsRefused, match="futures"):

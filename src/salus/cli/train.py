@@ -9,6 +9,7 @@ import typer
 
 from salus.cli import console
 from salus.trajectory.learner import SHARES
+from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.sizes import Scale
 from salus.workflows.train import TrainChoices
 from salus.workflows.train import train as train_model
@@ -28,11 +29,17 @@ def train(
             help="Model and training for about 1,000, 100,000 or 10 million patients; auto: by the data."
         ),
     ] = Scale.AUTO,
+    memorisation: Annotated[
+        float,
+        typer.Option(
+            help="Stop when training patients can be told from others by their loss with a higher AUROC; 1: never."
+        ),
+    ] = MOST_TOLD_APART,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""
-    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size)
+    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size, memorisation=memorisation)
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = "not measured"

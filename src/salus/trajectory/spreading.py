@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +19,8 @@ from salus.trajectory.places import cores_here
 
 AHEAD = 3
 """Chunks a process that may be drawn before the first of them is taken: bounds what lies in memory."""
+WORTH_SECONDS = 15.0
+"""Starting a process takes some seconds of its processor; less work than this is sooner done here."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -28,20 +31,24 @@ def spread(
 ) -> Iterator[Made]:
     """Yield ``work(job)`` in order of ``jobs``, one thread each; ``work`` and jobs must be picklable.
 
-    Default: on the cluster that the command opened, or in a process a core. Raises WorkerLost (SAL-307).
+    Default: on the cluster that the command opened, or here; where the first job takes so long that starting others
+    pays, in a process a core. Raises WorkerLost (SAL-307).
     """
     cluster = current_cluster()
     if cluster is not None and processes is None and len(jobs) > 1:
         yield from _spread_far(cluster, work, jobs)
         return
+    done = 0
+    if processes is None and jobs:
+        began = time.monotonic()
+        yield next(_here(work, jobs[:1]))
+        done = 1
+        if (time.monotonic() - began) * (len(jobs) - 1) < WORTH_SECONDS:
+            processes = 1
+    jobs = jobs[done:]
     count = min(processes or cores_here(), len(jobs))
     if count <= 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield from map(work, jobs)
-        finally:
-            torch.set_num_threads(threads)
+        yield from _here(work, jobs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
@@ -57,6 +64,18 @@ def spread(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _here(work: Callable[[Job], Made], jobs: Sequence[Job]) -> Iterator[Made]:
+    """In this process, with one thread, so that the results are those of a process of their own."""
+    for job in jobs:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            made = work(job)
+        finally:
+            torch.set_num_threads(threads)
+        yield made
 
 
 def _in_order(

@@ -20,7 +20,7 @@ from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool
 from salus.trajectory.learner import SHARES, Share
 from salus.trajectory.likelihood import groups_of
-from salus.trajectory.memorisation import Memorised, memorised, sample_beside
+from salus.trajectory.memorisation import MOST_TOLD_APART, Memorised, memorised, sample_beside
 from salus.trajectory.network import Network, Size
 from salus.trajectory.places import cores_here
 from salus.trajectory.reading import Lessons
@@ -59,7 +59,7 @@ class TrainSettings:
     averaging: float = 0.995
     emphasis: float = 0.2
     most_emphasis: float = 30.0
-    most_gap: float = 0.55
+    most_gap: float = MOST_TOLD_APART
     workers: int = SHARES
 
 

@@ -17,6 +17,7 @@ from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.learner import SHARES
+from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.reading import Lessons, Room, prepare_shards
 from salus.trajectory.shelf import WINDOW_FACTS
 from salus.trajectory.sizes import Scale, settings_for
@@ -57,7 +58,8 @@ class TrainChoices:
     """What is chosen by whoever trains: for how long at most, from which seed, in how many shares a step.
 
     ``size``: how large a model, and how it is trained. ``window_facts``: how many facts are held in memory together
-    where there are more.
+    where there are more. ``memorisation``: training stops when a patient's loss alone tells training from tuning
+    patients with an AUROC surely above it; 1: never.
     """
 
     minutes: float = 5.5
@@ -65,6 +67,7 @@ class TrainChoices:
     workers: int = SHARES
     size: Scale = Scale.AUTO
     window_facts: int = WINDOW_FACTS
+    memorisation: float = MOST_TOLD_APART
 
 
 def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress) -> TrainResult:
@@ -82,7 +85,13 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
             lessons = prepare_shards(partial(read_shards, timeline), codes, settings, room=room)
         wanted = settings_for(
             choices.size,
-            TrainSettings(data=digest, seed=choices.seed, minutes=choices.minutes, workers=choices.workers),
+            TrainSettings(
+                data=digest,
+                seed=choices.seed,
+                minutes=choices.minutes,
+                workers=choices.workers,
+                most_gap=choices.memorisation,
+            ),
             patients=lessons.train.patients,
             facts=lessons.train.facts,
         )
@@ -142,6 +151,12 @@ def _check(choices: TrainChoices) -> None:
             f"a step cannot be cut into {workers} shares",
             where="--workers",
             fix=f"give 1 to {MOST_WORKERS}; {SHARES} where nothing else is said",
+        )
+    if not 0.5 <= choices.memorisation <= 1:
+        raise SettingsRefused(
+            f"{choices.memorisation} is no bound for an AUROC",
+            where="--memorisation",
+            fix="give 0.5 (nobody may be told from others) to 1 (never stop for it)",
         )
 
 
