@@ -31,7 +31,8 @@ def common_codes(facts: Facts, parents: Mapping[str, str], *, least: int) -> set
     moved: dict[str, str] = {}
     for _ in range(MOST_STEPS_UP):
         found |= {code for code, patients in counted.items() if patients >= least}
-        up = {code: parents[code] for code in counted if code not in found | valued and code in parents}
+        stays = found | valued
+        up = {code: parents[code] for code in counted if code not in stays and code in parents}
         if not up:
             break
         moved = {code: up.get(place, place) for code, place in moved.items()} | {

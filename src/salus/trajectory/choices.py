@@ -61,7 +61,10 @@ def with_families(kept: pl.DataFrame, parents: Mapping[str, str], *, fields: int
     own = (pl.col("field") == pl.col("code")) & ~pl.col("valued")
     can = kept.filter(own & ~pl.col("static") & ~pl.col("first") & ~pl.col("death"))
     others = kept["field"].n_unique() - can.height
-    alone = max(min(fields // 2, fields - others - -(-can.height // most)), 0)
+    room = (most * (fields - others) - can.height) // max(
+        most - 1, 1
+    )  # alone + (can - alone) / most fields, at most
+    alone = max(min(fields // 2, room), 0)
     shared = can.sort(pl.col("rows").cast(pl.Int64).neg(), "code")[alone:]
     line = pl.Series("line", [_line(code, parents) for code in shared["code"]])
     shared = shared.with_columns(line).sort("line")
