@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.trajectory.devices import Device
 from salus.trajectory.learner import SHARES
 from salus.trajectory.sizes import Scale
 from salus.workflows.train import TrainChoices
@@ -28,11 +29,15 @@ def train(
             help="Model and training for about 1,000, 100,000 or 10 million patients; auto: by the data."
         ),
     ] = Scale.AUTO,
+    device: Annotated[
+        Device,
+        typer.Option(help="Compute on the processor or a graphics card; auto: the card if there is one."),
+    ] = Device.AUTO,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""
-    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size)
+    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size, device=device)
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = "not measured"
