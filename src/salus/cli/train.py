@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.trajectory.devices import Device
 from salus.trajectory.learner import SHARES
 from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.sizes import Scale
@@ -35,11 +36,17 @@ def train(
             help="Stop when training patients can be told from others by their loss with a higher AUROC; 1: never."
         ),
     ] = MOST_TOLD_APART,
+    device: Annotated[
+        Device,
+        typer.Option(help="Compute on the processor or a graphics card; auto: the card if there is one."),
+    ] = Device.AUTO,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Learn to generate patients from a timeline."""
-    choices = TrainChoices(minutes=minutes, seed=seed, workers=workers, size=size, memorisation=memorisation)
+    choices = TrainChoices(
+        minutes=minutes, seed=seed, workers=workers, size=size, memorisation=memorisation, device=device
+    )
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = "not measured"

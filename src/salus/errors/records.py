@@ -71,6 +71,12 @@ class ChecksumWrong(SourceError):
     code = "SAL-111"
 
 
+class DriverMissing(SourceError):
+    """A way in needs a package that is not installed."""
+
+    code = "SAL-112"
+
+
 class OutletError(SalusError):
     """A timeline could not be written in another form."""
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from salus.compute.ray_cluster import current_cluster
+from salus.trajectory.devices import device_of
 from salus.trajectory.encoding import Records
 from salus.trajectory.learner import SHARES, Learner, Share, parted
 from salus.trajectory.likelihood import PatientLikelihood, Pieces, put_together
@@ -28,7 +29,7 @@ class GradientPool:
     def __init__(self, network: Network, vocabulary: Vocabulary, *, cores: int, shares: int = SHARES) -> None:
         self.network, self.vocabulary = network, vocabulary
         size = sum(value.numel() for value in network.parameters())
-        self.gradients = torch.zeros(shares, size)
+        self.gradients = torch.zeros(shares, size, device=device_of(network))
         self.cores, self.threads, self.open = cores, torch.get_num_threads(), ExitStack()
 
     def __enter__(self) -> GradientPool:
@@ -36,7 +37,11 @@ class GradientPool:
         learner = Learner(self.network, self.vocabulary)
         cluster, most = current_cluster(), len(self.gradients)
         if cluster is None:
-            near = Near(learner, self.gradients, number=min(self.cores, most))
+            near = Near(
+                learner,
+                self.gradients,
+                number=min(self.cores, most) if self.gradients.device.type == "cpu" else 1,
+            )
             self.places: Places = self.open.enter_context(near)
         else:
             crew = self.open.enter_context(cluster.crew(Member, *learner, most=most))

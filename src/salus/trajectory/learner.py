@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from salus.trajectory.batches import make_batch
+from salus.trajectory.devices import device_of, moved, on
 from salus.trajectory.encoding import Records
 from salus.trajectory.network import Network
 from salus.trajectory.vocabulary import Vocabulary
@@ -39,7 +40,9 @@ class Learner(NamedTuple):
         self.network.train()
         self.network.zero_grad(set_to_none=True)
         batch = make_batch(share.records, self.vocabulary, shuffled=SHUFFLED, seed=share.seed)
-        parts = self.network(batch)
+        device = device_of(self.network)
+        with on(device):
+            parts = self.network(moved(batch, device))
         loss: Tensor = parts["code"] + parts["value"] + parts["wait"] + share.emphasis * parts["seldom"]
         loss.backward()  # type: ignore[no-untyped-call]
         for value, row in zip(self.network.parameters(), parted(self.network, into), strict=True):

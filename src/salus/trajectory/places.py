@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from torch import Tensor
 from salus.compute.crew import Crew
 from salus.errors import WorkerLost
 from salus.trajectory.bins import FloatArray
+from salus.trajectory.devices import device_of
 from salus.trajectory.encoding import Records
 from salus.trajectory.learner import Learner, Share, parted
 from salus.trajectory.likelihood import PatientLikelihood, batch_likelihood
@@ -86,7 +88,11 @@ class Near:
 
 def _answer(learner: Learner, question: Question, rows: Tensor, number: int) -> object:
     if isinstance(question, Records):
-        return batch_likelihood(learner.network, question, learner.vocabulary)
+        # Looks are computed on the processor: they are few, and a card would have to be told of every small tensor.
+        network = (
+            learner.network if device_of(learner.network).type == "cpu" else deepcopy(learner.network).cpu()
+        )
+        return batch_likelihood(network, question, learner.vocabulary)
     return learner.gradient(question, rows[number])
 
 

@@ -69,9 +69,9 @@ class _Steps(torch.autograd.Function):
         to_candidate = (1 - update) * (1 - candidate * candidate)
         to_update = (before - candidate) * update * (1 - update)
         to_reset = outer * reset * (1 - reset)
-        of_outer = torch.empty(len(before), 3 * width)
+        of_outer = before.new_empty(len(before), 3 * width)
         of_candidate = torch.empty_like(before)
-        later = torch.zeros(0, width)
+        later = before.new_zeros(0, width)
         place = len(before)
         for size in reversed(ctx.sizes):
             here = slice(place - size, place)

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import psutil
 import torch
 
-from salus.compute.ray_cluster import cpu_seconds_elsewhere
+from salus.compute.ray_cluster import cpu_seconds_elsewhere, current_cluster
 from salus.errors import LearntByHeart, LossNotFinite
 from salus.progress import Progress, Step
 from salus.trajectory.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from salus.trajectory.devices import Device, device_for, device_of
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool
 from salus.trajectory.learner import SHARES, Share
@@ -95,6 +96,7 @@ def fit(
     settings: TrainSettings,
     checkpoint: Path,
     progress: Progress,
+    device: Device = Device.CPU,
 ) -> tuple[Network, TrainLog]:
     """Train until the minutes or epochs are used up or tuning loss stops falling; give the best averaged weights.
 
@@ -110,7 +112,8 @@ def fit(
         dropout=settings.dropout,
         wait_dropout=settings.wait_dropout,
     )
-    network = Network(vocabulary, size)
+    # A cluster's members compute on their processors, wherever the card is.
+    network = Network(vocabulary, size).to(device_for(Device.CPU if current_cluster() else device))
     optimiser = torch.optim.AdamW(
         network.parameters(),
         lr=settings.rate,
@@ -131,7 +134,7 @@ def fit(
         step.advance(run.log.seconds, run.note())
         run.until_done(pool, Looks(shelf, lessons.tuning, settings), checkpoint=checkpoint, step=step)
     network.load_state_dict(run.best)
-    return network.eval(), run.log
+    return network.cpu().eval(), run.log
 
 
 class Place(NamedTuple):
@@ -183,7 +186,10 @@ class _Run:
         if found is None:
             return
         self.network.load_state_dict(found.weights)
-        self.average, self.best = found.average, found.best
+        device = device_of(self.network)
+        self.average, self.best = (
+            {name: value.to(device) for name, value in held.items()} for held in (found.average, found.best)
+        )
         self.optimiser.load_state_dict(found.optimiser_state(self.optimiser))
         self.log = TrainLog(**found.log)
 

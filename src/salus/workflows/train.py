@@ -16,6 +16,7 @@ from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
+from salus.trajectory.devices import Device, device_for
 from salus.trajectory.learner import SHARES
 from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.reading import Lessons, Room, prepare_shards
@@ -58,14 +59,15 @@ class TrainChoices:
     """What is chosen by whoever trains: for how long at most, from which seed, in how many shares a step.
 
     ``size``: how large a model, and how it is trained. ``window_facts``: how many facts are held in memory together
-    where there are more. ``memorisation``: training stops when a patient's loss alone tells training from tuning
-    patients with an AUROC surely above it; 1: never.
+    where there are more. ``device``: on what to compute. ``memorisation``: training stops when a patient's loss alone
+    tells training from tuning patients with an AUROC surely above it; 1: never.
     """
 
     minutes: float = 5.5
     seed: int = 20260101
     workers: int = SHARES
     size: Scale = Scale.AUTO
+    device: Device = Device.AUTO
     window_facts: int = WINDOW_FACTS
     memorisation: float = MOST_TOLD_APART
 
@@ -77,6 +79,7 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     """
     _check(choices)
     _check_free(to)
+    device_for(choices.device)
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
     checkpoint = to.with_name(f".{to.name}.training")
@@ -95,7 +98,9 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
             patients=lessons.train.patients,
             facts=lessons.train.facts,
         )
-        network, log = fit(lessons, settings=wanted, checkpoint=checkpoint, progress=progress)
+        network, log = fit(
+            lessons, settings=wanted, checkpoint=checkpoint, progress=progress, device=choices.device
+        )
     lineage = _lineage(lessons, settings, digest)
     model = Model(
         network=network,

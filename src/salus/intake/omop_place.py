@@ -1,0 +1,100 @@
+"""An OMOP source that is open: which tables it has, how SQL reads them, and what in it is no row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from salus.errors import ColumnMissing
+from salus.formats.omop import CLINICAL, PERSON, PERSON_COLUMNS, PERSON_REQUIRED, SAME_IN_5_3
+from salus.intake.omop_cells import Columns, literal
+
+MEMORY = "512MB"
+"""What DuckDB may hold; what is beyond goes to the scratch folder."""
+COLUMNS_READ = {table.name: table.columns for table in CLINICAL} | {PERSON: PERSON_COLUMNS}
+COLUMNS_NEEDED = {table.name: table.required for table in CLINICAL} | {PERSON: PERSON_REQUIRED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmopPlace:
+    """Where a source is, and what it does not say of itself: the zone of its clocks, the schema of its tables."""
+
+    where: str
+    zone: str = "UTC"
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One table as SQL can read it."""
+
+    sql: str
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OmopSource:
+    """Relations by the table's name, lines that are no rows by the same, and names of what is no table of OMOP."""
+
+    db: duckdb.DuckDBPyConnection
+    relations: Mapping[str, Relation]
+    broken: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    strange: tuple[str, ...] = ()
+
+
+def scratch_database(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """A database in the folder ``scratch`` that keeps to its memory and fetches nothing from anywhere."""
+    db = duckdb.connect(
+        str(scratch / "scratch.duckdb"),
+        config={
+            "memory_limit": MEMORY,
+            "temp_directory": str(scratch),
+            "threads": 1,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    db.execute("SET TimeZone = 'UTC'")
+    return db
+
+
+def relation(db: duckdb.DuckDBPyConnection, sql: str, *, name: str, where: str) -> Relation:
+    """A relation with its columns by their names in 5.4; refuse one that lacks a column it cannot do without."""
+    described = db.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+    types = {str(row[0]).lower(): (str(row[0]), str(row[1])) for row in described}
+    for now, before in SAME_IN_5_3.items():
+        if now not in types and before in types:
+            types[now] = types[before]
+    check_columns(name, types, where=where)
+    return Relation(sql, Columns(types))
+
+
+def check_columns(name: str, present: Mapping[str, object], *, where: str) -> None:
+    """Refuse a table that lacks a column without which its rows mean nothing."""
+    missing = [column for column in COLUMNS_NEEDED.get(name, ()) if column not in present]
+    if missing:
+        raise ColumnMissing(
+            f"table '{name}' has no column '{missing[0]}'",
+            where=where,
+            fix=f"export the table as OMOP CDM 5.3 or 5.4 defines it; it has: {', '.join(sorted(present))}",
+        )
+
+
+def wanted_columns(name: str, present: Mapping[str, object]) -> list[str]:
+    """Those of a table's columns that are read, as the source has them; of a table we do not read, all."""
+    if name not in COLUMNS_READ:
+        return list(present)
+    older = {now: before for now, before in SAME_IN_5_3.items() if now not in present and before in present}
+    return [
+        older.get(column, column) for column in COLUMNS_READ[name] if older.get(column, column) in present
+    ]
+
+
+def file_list(paths: list[Path]) -> str:
+    """Paths as SQL writes a list of them."""
+    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"
