@@ -13,12 +13,13 @@ import polars as pl
 import pytest
 
 from salus.cli import main
-from salus.errors import SettingsRefused, TooFewPatients, ValueNotFinite
+from salus.errors import LossNotFinite, SettingsRefused, TooFewPatients, ValueNotFinite
 from salus.progress import QUIET
-from salus.timeline.store import write_timeline
+from salus.timeline.store import read_timeline, write_timeline
 from salus.trajectory.generating import draw_rows
 from salus.trajectory.reading import left_out, prepare, read_histories
 from salus.trajectory.training import TrainSettings, fit
+from salus.workflows.generate import generate
 from salus.workflows.train import TrainChoices, train
 from tests.small_ward import CODES, SETTINGS, ZERO, ward
 
@@ -165,6 +166,45 @@ def given(code: str, *, day: int = 4) -> pl.DataFrame:
 
 def in_order(parts: list[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(parts).sort("subject_id", "time", nulls_last=False)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_nothing_is_kept(tmp_path: Path):
+    """A rate that throws the weights out of all bounds: the next loss is no number, and no checkpoint holds it."""
+    lessons = prepare(ward(60), CODES, SETTINGS)
+    wild = replace(QUICK, rate=1e38, share_facts=50)
+    with pytest.raises(LossNotFinite, match="not a number at step") as problem:
+        fit(lessons, settings=wild, checkpoint=tmp_path / "c", progress=QUIET)
+    assert "fix:" in str(problem.value)
+    assert not [*tmp_path.rglob("*.safetensors")]
+
+
+def test_one_patients_long_record_does_not_say_how_long_drawn_records_may_be(tmp_path: Path):
+    """Woman 2 has 40 more days of potassium and 30 more facts on one of them; four others could have hidden her.
+
+    Of 36 training patients women have 6 dated moments (static, days 0 to 50) or 7 in all, and are followed to day 60;
+    facts in a moment: two statics' (sex, start, age: three). Nobody but her reaches more, so nothing drawn does.
+    """
+    mine = ward(60).filter(pl.col("code") == POTASSIUM, pl.col("subject_id") == 2).head(1)
+    days = [
+        mine.with_columns(time=pl.lit(ZERO + timedelta(days=100 + day), pl.Datetime("us")))
+        for day in range(40)
+    ]
+    crowd = [mine.with_columns(time=pl.lit(ZERO + timedelta(days=120), pl.Datetime("us")))] * 30
+    plain = prepare(ward(60), CODES, SETTINGS).vocabulary
+    marked = prepare(in_order([ward(60), *days, *crowd]), CODES, SETTINGS).vocabulary
+    for limit in (plain, marked):
+        assert (limit.longest_record, limit.latest, limit.longest_moment) == (7, 60, 3)
+
+
+def test_patients_drawn_without_an_event_are_counted_as_such(tmp_path: Path):
+    """Records of a code that may be missing, without anchor or birth: those drawn empty have no row and are told."""
+    events = ward(60).filter(pl.col("code") == POTASSIUM).with_columns(numeric_value=pl.lit(None, pl.Float32))
+    codes = CODES.filter(pl.col("code") == POTASSIUM)
+    write_timeline(tmp_path / "t", events.filter(pl.col("time") == ZERO), codes=codes, settings=NO_ANCHOR)
+    train(tmp_path / "t", tmp_path / "m", choices=TrainChoices(minutes=0.001, seed=1), progress=QUIET)
+    found = generate(tmp_path / "m", tmp_path / "s", patients=200, seed=1, progress=QUIET)
+    assert found.patients == read_timeline(tmp_path / "s")["subject_id"].n_unique() < 200
+    assert found.patients + found.without_events == 200
 
 
 def test_no_minutes_are_typed_wrongly(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -98,7 +98,8 @@ def complete_timeline(
     with progress.step("Filling what is missing", total=source.records.patients, unit="patients") as step:
         work = partial(_draw, sent(model, loaded), gaps)
         for frame, effective in spread(work, _jobs(source.records, settings)):
-            frames.append(beside(source.events, frame, loaded.vocabulary))
+            theirs = source.events.filter(pl.col("subject_id").is_in(frame["subject_id"].unique().implode()))
+            frames.append(beside(theirs, frame, loaded.vocabulary))
             worth.append(effective)
             step.advance(len(effective))
     with progress.step("Writing what is completed", total=len(targets), unit="timelines") as step:
