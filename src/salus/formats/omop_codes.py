@@ -58,7 +58,7 @@ def concept_code(concept_id: int, concepts: Mapping[int, Concept]) -> str:
     'OMOP//3025315'
     """
     known = concepts.get(concept_id)
-    if known is None or not known.vocabulary or not known.code or BETWEEN in known.code + known.vocabulary:
+    if known is None or not known.vocabulary or not known.code or BETWEEN in known.vocabulary:
         return f"{OMOP}{BETWEEN}{concept_id}"
     return f"{known.vocabulary}{BETWEEN}{known.code}"
 

@@ -23,13 +23,15 @@ class Beside:
 
 
 def read_beside(text: str | None) -> Beside:
-    """Take a text apart.
+    """Take a text apart. ``<5``, as a laboratory may write it, stays a text: our own bounds are written ``<5.0``.
 
     >>> read_beside("<5.0; ref 3.5..5.1 mmol/L; haemolysed")
     Beside(operator='<', bound=5.0, low=3.5, high=5.1, words='haemolysed')
     """
     rest = text or ""
     bound = BOUND.match(rest)
+    if bound and bound[2] != repr(float(bound[2])):
+        bound = None
     rest = rest[bound.end() :] if bound else rest
     span = SPAN.match(rest)
     rest = rest[span.end() :] if span else rest
