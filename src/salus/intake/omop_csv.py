@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from salus.errors import InputEmpty, InputUnreadable
-from salus.intake.omop_cells import literal, quote
-from salus.intake.omop_place import Relation, file_list, relation, wanted_columns
+from salus.intake.omop_place import Relation, relation, wanted_columns
+from salus.intake.sql_cells import file_list, literal, quote
 from salus.timeline.columns import REJECTED_COLUMNS
 
 LONGEST_LINE = 16_000_000

@@ -12,6 +12,7 @@ import pyarrow as pa
 from salus.formats.omop_words import AND_WORDS, RANGE, UP_TO
 from salus.intake.omop_rows import Judged
 from salus.intake.omop_sayings import At, Carries, Meanings
+from salus.intake.whole_patients import whole_patients
 
 ROWS_A_BATCH = 1 << 18
 MEANT = "meanings"
@@ -55,21 +56,8 @@ def ordered_events(
     selects = [_events_sql(number, table) for number, table in enumerate(tables)]
     sql = " UNION ALL ".join(selects) + " ORDER BY subject_id, time NULLS FIRST, code, tab, key"
     names = pl.Series([table.name + ":" for table in tables], dtype=pl.String)
-    waiting: list[pl.DataFrame] = []
-    for batch in db.sql(sql).to_arrow_reader(ROWS_A_BATCH):
-        rows = _frame(batch, words, names)
-        last = rows["subject_id"][-1]
-        cut = int(rows["subject_id"].search_sorted(last, side="left"))
-        if cut:
-            yield pl.concat([*waiting, rows[:cut]])
-            waiting = [rows[cut:]]
-        elif waiting and waiting[-1]["subject_id"][-1] != last:
-            yield pl.concat(waiting)
-            waiting = [rows]
-        else:
-            waiting.append(rows)
-    if waiting:
-        yield pl.concat(waiting)
+    batches = db.sql(sql).to_arrow_reader(ROWS_A_BATCH)
+    return whole_patients(_frame(batch, words, names) for batch in batches)
 
 
 def _events_sql(number: int, table: Judged) -> str:

@@ -12,9 +12,9 @@ import polars as pl
 
 from salus.errors import InputMissing, InputUnreadable
 from salus.formats.omop import ALL_TABLES, PERSON, VOCABULARY
-from salus.intake.omop_cells import literal, quote
 from salus.intake.omop_csv import Scratch, csv_header, csv_scan, staged
-from salus.intake.omop_place import OmopPlace, OmopSource, Relation, file_list, relation
+from salus.intake.omop_place import OmopPlace, OmopSource, Relation, relation
+from salus.intake.sql_cells import file_list, literal, quote
 
 FORMS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet"}
 PACKED = (".gz", ".zst")

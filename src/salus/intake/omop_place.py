@@ -11,7 +11,7 @@ import polars as pl
 
 from salus.errors import ColumnMissing
 from salus.formats.omop import CLINICAL, PERSON, PERSON_COLUMNS, PERSON_REQUIRED, SAME_IN_5_3
-from salus.intake.omop_cells import Columns, literal
+from salus.intake.sql_cells import Columns, columns_of
 
 MEMORY = "512MB"
 """What DuckDB may hold; what is beyond goes to the scratch folder."""
@@ -65,8 +65,7 @@ def scratch_database(scratch: Path) -> duckdb.DuckDBPyConnection:
 
 def relation(db: duckdb.DuckDBPyConnection, sql: str, *, name: str, where: str) -> Relation:
     """A relation with its columns by their names in 5.4; refuse one that lacks a column it cannot do without."""
-    described = db.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
-    types = {str(row[0]).lower(): (str(row[0]), str(row[1])) for row in described}
+    types = dict(columns_of(db, sql).types)
     for now, before in SAME_IN_5_3.items():
         if now not in types and before in types:
             types[now] = types[before]
@@ -93,8 +92,3 @@ def wanted_columns(name: str, present: Mapping[str, object]) -> list[str]:
     return [
         older.get(column, column) for column in COLUMNS_READ[name] if older.get(column, column) in present
     ]
-
-
-def file_list(paths: list[Path]) -> str:
-    """Paths as SQL writes a list of them."""
-    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"

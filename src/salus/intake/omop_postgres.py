@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from salus.errors import DriverMissing, InputUnreadable
 from salus.formats.omop import ALL_TABLES, CLINICAL, PERSON, PERSON_KEY, VOCABULARY
-from salus.intake.omop_cells import quote
 from salus.intake.omop_csv import Scratch
 from salus.intake.omop_files import chosen_schema
 from salus.intake.omop_place import OmopPlace, OmopSource, Relation, check_columns, relation, wanted_columns
+from salus.intake.sql_cells import quote
 
 URL = re.compile(r"^postgres(ql)?://")
 ROWS_A_RANGE = 500_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from salus.formats.omop import BIRTH_COLUMNS, PERSON, PERSON_KEY, TRAITS, Coded, OmopTable, Value
 from salus.formats.omop_codes import OPERATORS
-from salus.intake.omop_cells import (
+from salus.intake.sql_cells import (
     TEXT,
     Columns,
     as_concept,

@@ -10,9 +10,8 @@ import polars as pl
 
 from salus.intake.omop_rows import REPEATED, UNSAYABLE, Judged, Reason
 from salus.intake.omop_sayings import At, Carries, Meaning, Saying
+from salus.intake.sql_cells import decimals_needed
 from salus.timeline.columns import REJECTED_COLUMNS
-
-MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def tally(judged: Judged, db: duckdb.DuckDBPyConnection) -> Tally:
     parts = ", ".join(f"any_value({part}) AS {part}" for part in judged.parts)
     found = db.execute(
         f"SELECT verdict IS NULL AS kept, said, {parts}, count(*) AS n, count(ends), count(number),"
-        f" coalesce(max({_decimals()}), 0) FROM ({judged.sql}) GROUP BY kept, said ORDER BY kept, said"
+        f" coalesce(max({decimals_needed('number')}), 0) FROM ({judged.sql}) GROUP BY kept, said ORDER BY kept, said"
     ).fetchall()
     sayings, counted = [], {}
     for kept, said, *rest in found:
@@ -89,15 +88,6 @@ def tally(judged: Judged, db: duckdb.DuckDBPyConnection) -> Tally:
         sayings=tuple(sayings),
         counted=counted,
     )
-
-
-def _decimals() -> str:
-    """SQL: the fewest decimals, at most six, that write a number as exactly as a 32-bit float does."""
-    near = " ".join(
-        f"WHEN abs(round(number, {places}) - number) <= abs(number) * 1e-6 THEN {places}"
-        for places in range(1, MOST_DECIMALS)
-    )
-    return f"CASE WHEN number IS NULL OR number = round(number) THEN 0 {near} ELSE {MOST_DECIMALS} END"
 
 
 def rejections(judged: Judged, nothing: Iterable[int], db: duckdb.DuckDBPyConnection) -> pl.DataFrame:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from salus.formats.omop_codes import Concept
-from salus.intake.omop_cells import as_text, as_whole
 from salus.intake.omop_place import OmopSource, Relation
+from salus.intake.sql_cells import as_text, as_whole
 
 MET = "concepts_met"
 UPWARDS = ("Maps to", "Is a")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
 
 from salus.intake.cells import LARGEST, YEARS
 
@@ -22,6 +25,7 @@ WHOLE = (
 BROKEN = ("FLOAT", "DOUBLE", "DECIMAL")
 ZONED = "TIMESTAMP WITH TIME ZONE"
 UTC = "UTC"
+MOST_DECIMALS = 6
 OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)\s*$"
 
 
@@ -140,3 +144,23 @@ def in_utc(moment: str, zone: str) -> str:
 def is_sane(moment: str) -> str:
     """Whether a moment can be one of a patient's life: not 0001 and not 9999."""
     return f"{moment} BETWEEN TIMESTAMP '{YEARS[0]}-01-01' AND TIMESTAMP '{YEARS[1]}-12-31 23:59:59.999999'"
+
+
+def decimals_needed(number: str) -> str:
+    """The fewest decimals, at most six, that write a number as exactly as a 32-bit float does."""
+    near = " ".join(
+        f"WHEN abs(round({number}, {places}) - {number}) <= abs({number}) * 1e-6 THEN {places}"
+        for places in range(1, MOST_DECIMALS)
+    )
+    return f"CASE WHEN {number} IS NULL OR {number} = round({number}) THEN 0 {near} ELSE {MOST_DECIMALS} END"
+
+
+def file_list(paths: Iterable[Path]) -> str:
+    """Paths as SQL writes a list of them."""
+    return "[" + ", ".join(literal(str(path)) for path in paths) + "]"
+
+
+def columns_of(db: duckdb.DuckDBPyConnection, sql: str) -> Columns:
+    """The columns of a relation as DuckDB sees them."""
+    described = db.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
+    return Columns({str(row[0]).lower(): (str(row[0]), str(row[1])) for row in described})
