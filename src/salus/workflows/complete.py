@@ -26,7 +26,7 @@ from salus.trajectory.sending import received, sent
 from salus.trajectory.spreading import spread
 from salus.workflows.stages import cpu_seconds
 
-TOGETHER = 4_096
+TOGETHER = 8_192
 """Candidates drawn together. Part of the result: each chunk has a seed of its own."""
 LOOKED_AHEAD = "filled from the whole record, its later moments too: do not forecast from these timelines"
 
