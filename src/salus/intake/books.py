@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -28,12 +29,13 @@ class TableBooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The books of a whole intake."""
+    """The books of a whole intake. ``noted``: what else was counted, such as how well a table was mapped."""
 
     tables: tuple[TableBooks, ...]
     reasons: Counts
     patients: Counts
     assumed_known_time: int
+    noted: Mapping[str, Counts] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -65,6 +67,7 @@ class Books:
             "patients": self.patients,
             "assumed_known_time": self.assumed_known_time,
             "rejected_by_reason": self.reasons,
+            **({"noted": {name: dict(counts) for name, counts in self.noted.items()}} if self.noted else {}),
             "tables": {
                 table.name: {
                     "read": table.read,

@@ -15,7 +15,6 @@ import duckdb
 import polars as pl
 
 from salus.errors import InputMissing, InputUnreadable
-from salus.formats.csv_source import CodeEntry
 from salus.formats.omop import CLINICAL, DERIVED, ELSEWHERE, PERSON
 from salus.intake.books import TableBooks
 from salus.intake.omop_csv import Scratch
@@ -25,9 +24,10 @@ from salus.intake.omop_files import open_duckdb_file, open_folder
 from salus.intake.omop_place import OmopPlace, OmopSource, scratch_database
 from salus.intake.omop_postgres import is_postgres, open_postgres, shown
 from salus.intake.omop_rows import ACCEPTED, Judged, judged_persons, judged_rows
-from salus.intake.omop_sayings import Meanings, concepts_of, meanings
+from salus.intake.omop_sayings import At, Meanings, concepts_of, meanings
 from salus.intake.omop_tally import Tally, rejections, tally, without_repeats
 from salus.intake.omop_vocabulary import read_vocabulary
+from salus.intake.sql_cells import as_text
 from salus.progress import Progress
 
 DUCKDB = (".duckdb", ".db", ".ddb")
@@ -37,10 +37,12 @@ DUCKDB = (".duckdb", ".db", ".ddb")
 class OmopRead:
     """All that came of a source. ``events`` are sorted, and can be gone through once, while the source is open."""
 
+    name: str
     events: Iterator[pl.DataFrame]
-    codes: tuple[CodeEntry, ...]
+    codes: pl.DataFrame
     rejected: pl.DataFrame
     tables: tuple[TableBooks, ...]
+    assumed_known_time: int
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -132,10 +134,17 @@ def _read(
         )
     words = dictionary(meant, source.db)
     return OmopRead(
+        name=_name(source),
         events=ordered_events([table.judged for table in tables.values()], words, source.db),
-        codes=_entries(tables, meant, described),
+        codes=_codes(tables, meant, described),
         rejected=pl.concat(rejected),
         tables=tuple(books),
+        assumed_known_time=sum(
+            tables[name].tally.events_of(meaning)
+            for name, made in meant.items()
+            for meaning in made.found
+            if meaning.at is not At.NEVER
+        ),
         noted=_noted(source, meant),
     )
 
@@ -155,9 +164,18 @@ def _noted(source: OmopSource, meant: Mapping[str, Meanings]) -> dict[str, dict[
     return noted
 
 
-def _entries(
-    tables: Mapping[str, _Table], meant: Mapping[str, Meanings], described: Described
-) -> tuple[CodeEntry, ...]:
+def _name(source: OmopSource) -> str:
+    """What ``cdm_source`` calls the data."""
+    found = source.relations.get("cdm_source")
+    if found is None or not found.columns.has("cdm_source_name"):
+        return "OMOP"
+    rows = source.db.execute(
+        f"SELECT {as_text(found.columns, 'cdm_source_name')} FROM {found.sql} LIMIT 1"
+    ).fetchall()
+    return str(rows[0][0]) if rows and rows[0][0] else "OMOP"
+
+
+def _codes(tables: Mapping[str, _Table], meant: Mapping[str, Meanings], described: Described) -> pl.DataFrame:
     """Descriptions, with each code's most frequent unit and the decimals that its values need."""
     units: dict[str, Counter[str]] = {}
     decimals: dict[str, int] = {}
@@ -168,4 +186,4 @@ def _entries(
                 decimals[meaning.code] = max(needed, decimals.get(meaning.code, 0))
                 if meaning.unit:
                     units.setdefault(meaning.code, Counter())[meaning.unit] += values
-    return tuple(described.finished(units, decimals))
+    return described.frame(units, decimals)

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import polars as pl
+
 from salus.formats.categories import BETWEEN
 from salus.formats.csv_source import CodeEntry
 from salus.formats.omop_codes import OMOP, concept_code
 from salus.intake.omop_vocabulary import Vocabulary
+from salus.timeline.columns import CODE_COLUMNS, fit_columns
 
 
 class Described:
@@ -59,16 +62,23 @@ class Described:
             others = tuple(parent for parent in entry.parents if not names_concept(parent))
             self.entries[code] = replace(entry, parents=(*others, place, *(set(self.numbers(code)) - {code})))
 
-    def finished(self, units: Mapping[str, Counter[str]], decimals: Mapping[str, int]) -> list[CodeEntry]:
-        """All entries in order of code, with each code's most frequent unit and the decimals its values need."""
-        return [
-            replace(
-                entry,
-                unit=min(units[code], key=lambda unit: (-units[code][unit], unit)) if code in units else "",
-                decimals=decimals.get(code),
-            )
+    def frame(self, units: Mapping[str, Counter[str]], decimals: Mapping[str, int]) -> pl.DataFrame:
+        """All codes in order, with each one's most frequent unit and the decimals that its values need."""
+        rows = [
+            {
+                "code": code,
+                "description": entry.description,
+                "parent_codes": list(entry.parents),
+                "role": entry.role,
+                "unit": min(units[code], key=lambda unit: (-units[code][unit], unit))
+                if code in units
+                else None,
+                "decimals": decimals.get(code),
+            }
             for code, entry in sorted(self.entries.items())
         ]
+        kinds = {name: CODE_COLUMNS[name] for name in (rows[0] if rows else ("code",))}
+        return fit_columns(pl.DataFrame(rows, schema=kinds), CODE_COLUMNS, what="codes")
 
 
 def names_concept(code: str) -> bool:

@@ -56,8 +56,15 @@ def ordered_events(
     selects = [_events_sql(number, table) for number, table in enumerate(tables)]
     sql = " UNION ALL ".join(selects) + " ORDER BY subject_id, time NULLS FIRST, code, tab, key"
     names = pl.Series([table.name + ":" for table in tables], dtype=pl.String)
-    batches = db.sql(sql).to_arrow_reader(ROWS_A_BATCH)
-    return whole_patients(_frame(batch, words, names) for batch in batches)
+    return whole_patients(_frames(sql, words, names, db))
+
+
+def _frames(
+    sql: str, words: Dictionary, names: pl.Series, db: duckdb.DuckDBPyConnection
+) -> Iterator[pl.DataFrame]:
+    """Begin the query when the first frame is asked for: a connection answers one question at a time."""
+    for batch in db.sql(sql).to_arrow_reader(ROWS_A_BATCH):
+        yield _frame(batch, words, names)
 
 
 def _events_sql(number: int, table: Judged) -> str:

@@ -41,7 +41,9 @@ def is_postgres(where: str) -> bool:
 
 
 def shown(where: str) -> str:
-    """A URL without its user and password."""
+    """A URL without its user and password; a path as it is."""
+    if not is_postgres(where):
+        return where
     parts = urlsplit(where)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

@@ -51,6 +51,12 @@ def split_subjects(events: pl.DataFrame, source: Source) -> pl.DataFrame:
     return subjects.select("subject_id", chosen.alias("split"))
 
 
+def split_by_hash(subjects: pl.Series, rule: SplitRule) -> pl.Series:
+    """The split of each subject, by the hash alone."""
+    share = pl.Series(hashed_share(subjects.to_numpy(), rule.seed))
+    return pl.select(_by_share(share, rule, ()).alias("split")).to_series()
+
+
 def _by_share(share: pl.Series, rule: SplitRule, allowed: tuple[str, ...]) -> pl.Expr:
     shares = [(name, part) for name, part in rule.shares if not allowed or name in allowed]
     total = sum(part for _, part in shares)

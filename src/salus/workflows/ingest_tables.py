@@ -1,0 +1,195 @@
+"""Ingest: an OMOP source or a MEDS data set becomes a timeline with balanced books, without being held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from salus.errors import BooksUnbalanced, InputEmpty, InputMissing, InputUnreadable
+from salus.formats.csv_source import SplitRule
+from salus.formats.read_source import DEFAULT_SHARES
+from salus.intake.books import Books, TableBooks, check_books
+from salus.intake.meds import read_meds
+from salus.intake.omop import open_omop, read_omop
+from salus.intake.omop_place import OmopPlace, scratch_database
+from salus.intake.omop_postgres import shown
+from salus.intake.splits import split_by_hash
+from salus.intake.verdicts import count_by
+from salus.progress import Progress, Step
+from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.settings import TimelineSettings
+from salus.timeline.store import BOOKS_FILE, SETTINGS_FILE, write_into
+
+SCRATCH = ".scratch"
+RULE = SplitRule(seed=0, shares=DEFAULT_SHARES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What a reader gives, whatever it read."""
+
+    events: Iterable[pl.DataFrame]
+    codes: pl.DataFrame
+    rejected: pl.DataFrame
+    tables: tuple[TableBooks, ...]
+    settings: TimelineSettings
+    noted: Mapping[str, Mapping[str, int]]
+    splits: pl.DataFrame | None = None
+
+
+def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
+    """Read an OMOP source into the timeline folder ``to``."""
+    check_replaceable(to, mark=SETTINGS_FILE)
+    with whole_folder(to, mark=SETTINGS_FILE) as partial, _scratch(partial) as scratch:
+        source = open_omop(place, scratch)
+        try:
+            read = read_omop(source, place, progress=progress)
+            settings = TimelineSettings(
+                name=read.name,
+                zone=place.zone,
+                assumed_known_time=read.assumed_known_time,
+                source_digest=_digest(
+                    "omop", place.zone, *(f"{table.name} {table.read}" for table in read.tables)
+                ),
+            )
+            return _written(
+                partial,
+                _Read(
+                    events=read.events,
+                    codes=read.codes,
+                    rejected=read.rejected,
+                    tables=read.tables,
+                    settings=settings,
+                    noted=read.noted,
+                ),
+                where=shown(place.where),
+                progress=progress,
+            )
+        finally:
+            source.db.close()
+
+
+def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
+    """Read a MEDS data set into the timeline folder ``to``; a synthetic one stays marked so."""
+    check_replaceable(to, mark=SETTINGS_FILE)
+    if not folder.is_dir():
+        raise InputMissing(
+            f"there is no folder '{folder.name}'", where=str(folder), fix="name a MEDS data set"
+        )
+    with whole_folder(to, mark=SETTINGS_FILE) as partial, _scratch(partial) as scratch:
+        db = scratch_database(scratch)
+        try:
+            read = read_meds(folder, db, progress=progress)
+            settings = replace(
+                read.settings,
+                name=read.settings.name or folder.name,
+                assumed_known_time=read.settings.assumed_known_time + read.assumed_known_time,
+                source_digest=read.settings.source_digest or _digest("meds", str(read.books.read)),
+            )
+            return _written(
+                partial,
+                _Read(
+                    events=read.events,
+                    codes=read.codes,
+                    rejected=read.rejected,
+                    tables=(read.books,),
+                    settings=settings,
+                    noted=read.noted,
+                    splits=read.splits,
+                ),
+                where=str(folder),
+                progress=progress,
+            )
+        finally:
+            db.close()
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder for copies and sorts that is gone at the end, however it ends."""
+    scratch = folder / SCRATCH
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _written(folder: Path, read: _Read, *, where: str, progress: Progress) -> Books:
+    """Write the events as they come, then the books; a job whose books do not balance fails."""
+    kept = sum(table.events for table in read.tables)
+    if not kept:
+        raise _nothing(read, where)
+    patients: Counter[str] = Counter()
+    settings = replace(read.settings, splits=_how_split(read))
+    with progress.step("Sorting and writing events", total=kept, unit="events") as step:
+        frames = _with_splits(read, patients, step)
+        try:
+            write_into(folder, frames, codes=read.codes, settings=settings, rejected=read.rejected)
+        except duckdb.Error as error:
+            raise InputUnreadable(
+                f"the rows cannot be read to the end ({type(error).__name__})",
+                where=where,
+                fix="see that the source is whole and the disk of the output has space, then run it again",
+            ) from error
+    books = Books(
+        tables=read.tables,
+        reasons=count_by(read.rejected["reason"]),
+        patients=dict(sorted(patients.items())),
+        assumed_known_time=settings.assumed_known_time,
+        noted={name: dict(counts) for name, counts in read.noted.items()},
+    )
+    check_books(books, read.rejected)
+    (folder / BOOKS_FILE).write_text(json.dumps(books.as_json(), indent=2) + "\n", encoding="utf-8")
+    return books
+
+
+def _with_splits(read: _Read, patients: Counter[str], step: Step) -> Iterator[pl.DataFrame]:
+    """Each frame with its subjects' splits: as the source says, else by hash; ``patients`` are counted on the way."""
+    seen = 0
+    for frame in read.events:
+        subjects = frame.select(pl.col("subject_id").unique(maintain_order=True))
+        by_hash = split_by_hash(subjects["subject_id"], RULE)
+        if read.splits is None:
+            told = subjects.with_columns(by_hash.alias("split"))
+        else:
+            told = subjects.join(read.splits, on="subject_id", how="left", maintain_order="left")
+            told = told.with_columns(pl.col("split").fill_null(by_hash))
+        patients.update(count_by(told["split"]))
+        seen += frame.height
+        step.advance(frame.height)
+        yield frame.join(told, on="subject_id", how="left", maintain_order="left")
+    expected = sum(table.events for table in read.tables)
+    if seen != expected:
+        raise BooksUnbalanced(
+            f"{expected} events were counted and {seen} written",
+            where="salus.workflows.ingest_tables",
+            fix="this is a defect of Salus: report it with these two numbers",
+        )
+
+
+def _nothing(read: _Read, where: str) -> InputEmpty:
+    rows = sum(table.read for table in read.tables)
+    often = f"; most often: {read.rejected['reason'].mode().sort()[0]}" if read.rejected.height else ""
+    return InputEmpty(
+        f"no row was kept of {rows}{often}", where=where, fix="check that the tables hold rows of patients"
+    )
+
+
+def _how_split(read: _Read) -> str:
+    shares = ", ".join(f"{name} {share:g}" for name, share in RULE.shares)
+    by_hash = f"hash of subject, seed {RULE.seed}: {shares}"
+    return by_hash if read.splits is None else f"as the source says; who is not listed by {by_hash}"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
