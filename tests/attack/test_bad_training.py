@@ -182,7 +182,8 @@ def test_one_patients_long_record_does_not_say_how_long_drawn_records_may_be(tmp
     """Woman 2 has 40 more days of potassium and 30 more facts on one of them; four others could have hidden her.
 
     Of 36 training patients women have 6 dated moments (static, days 0 to 50) or 7 in all, and are followed to day 60;
-    facts in a moment: two statics' (sex, start, age: three). Nobody but her reaches more, so nothing drawn does.
+    facts in a moment: two statics' (sex, start, age: three). Nobody but her reaches more,
+    or waits longer than ten days (she: 50), so nothing drawn does.
     """
     mine = ward(60).filter(pl.col("code") == POTASSIUM, pl.col("subject_id") == 2).head(1)
     days = [
@@ -194,6 +195,7 @@ def test_one_patients_long_record_does_not_say_how_long_drawn_records_may_be(tmp
     marked = prepare(in_order([ward(60), *days, *crowd]), CODES, SETTINGS).vocabulary
     for limit in (plain, marked):
         assert (limit.longest_record, limit.latest, limit.longest_moment) == (7, 60, 3)
+        assert limit.wait_edges[-1] == 11  # women wait ten days: for the next potassium, and for the end
 
 
 def test_patients_drawn_without_an_event_are_counted_as_such(tmp_path: Path):

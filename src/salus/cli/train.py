@@ -57,7 +57,7 @@ def train(
         as_json,
         [
             f"trained on {result.patients:,} patients for {result.seconds:.0f} s ({result.epochs:.1f} epochs, "
-            f"{result.facts_per_second:,.0f} facts/s); stopped: {result.stopped}",
+            f"{result.facts_per_second:,.0f} facts/s); size: {result.size}; stopped: {result.stopped}",
             f"loss on tuning patients: {result.best_loss:.3f} nats per fact",
             f"training patients told from tuning patients by their loss: AUROC {told}",
             f"model: {result.model}",

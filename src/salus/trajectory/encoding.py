@@ -11,7 +11,7 @@ import polars as pl
 
 from salus.trajectory.ancestors import back_off
 from salus.trajectory.bins import INNER, FloatArray, IntArray, Tally
-from salus.trajectory.tallies import MOST_WAITS, all_together, reached_by
+from salus.trajectory.tallies import MOST_WAITS, all_together, highest, reached_by
 from salus.trajectory.vocabulary import BIRTH, START, YEAR_SECONDS, Clock, Vocabulary
 from salus.trajectory.vocabulary_learning import LEAST_PATIENTS, Reach
 
@@ -203,18 +203,33 @@ def _years(patients: pl.DataFrame, clock: Clock) -> pl.Series:
 
 
 def reach_of(shards: Iterable[Spans], *, least: int = LEAST_PATIENTS) -> Reach:
-    """How far these records go: no further than ``least`` patients do, but for waits."""
-    return Reach(
-        waits=all_together((Tally.of(waits_of(spans)) for spans in shards), most=MOST_WAITS),
-        moments=max(reached_by(least, (_moments_of(spans) for spans in shards)), 1),
-        latest=reached_by(least, (spans.patients["end"].to_numpy() for spans in shards)),
-    )
+    """How far these records go: no further than ``least`` patients do; a longer wait counts as the longest such."""
+    tallies, moments, ends, longest = list[Tally](), list[IntArray](), list[IntArray](), list[IntArray]()
+    for spans in shards:
+        tallies = [all_together([*tallies, Tally.of(waits_of(spans))], most=MOST_WAITS)]
+        moments.append(highest(least, _moments_of(spans)))
+        ends.append(highest(least, spans.patients["end"].to_numpy()))
+        longest.append(highest(least, _longest_waits(spans)))
+    most, found = reached_by(least, longest), tallies[0]
+    waits = all_together([Tally(np.minimum(found.values, most), found.counts)], most=MOST_WAITS)
+    return Reach(waits=waits, moments=max(reached_by(least, moments), 1), latest=reached_by(least, ends))
 
 
 def _moments_of(spans: Spans) -> IntArray:
     """How many moments each patient has."""
     counts: IntArray = spans.moments.group_by("subject_id").len()["len"].to_numpy().astype(np.int64)
     return counts
+
+
+def _longest_waits(spans: Spans) -> IntArray:
+    """Each patient's longest wait, the one for the end of follow-up among them."""
+    dated = spans.moments.filter(pl.col("moment") != BEFORE_TIME)
+    gaps = dated.group_by("subject_id", maintain_order=True).agg(gap=pl.col("moment").diff().max())
+    both = spans.patients.select("subject_id", last=pl.col("end") - pl.col("last")).join(
+        gaps, on="subject_id", how="left"
+    )
+    found: IntArray = both.select(pl.max_horizontal("last", "gap")).to_series().to_numpy().astype(np.int64)
+    return found
 
 
 def waits_of(spans: Spans) -> IntArray:

@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 import polars as pl
 
-from salus.trajectory.bins import FloatArray, Tally
+from salus.trajectory.bins import FloatArray, IntArray, Tally
 from salus.trajectory.vocabulary import BIRTH, START
 
 MOST_VALUES = 16_384
@@ -199,7 +199,13 @@ def all_together(tallies: Iterable[Tally], *, most: int) -> Tally:
     return reduce(lambda one, other: together(one, other, most=most), tallies, nothing)
 
 
-def reached_by(least: int, each: Iterable[np.ndarray]) -> int:
+def highest(number: int, values: IntArray) -> IntArray:
+    """The highest so many values, or all where there are fewer: in order."""
+    top: IntArray = np.sort(np.asarray(values, dtype=np.int64))[-number:]
+    return top
+
+
+def reached_by(least: int, each: Iterable[IntArray]) -> int:
     """The highest number that at least ``least`` patients reach; the lowest of all, where there are fewer.
 
     ``each``: one number a patient, an array a shard.
@@ -207,7 +213,5 @@ def reached_by(least: int, each: Iterable[np.ndarray]) -> int:
     >>> reached_by(2, [np.asarray([3, 9]), np.asarray([5])])
     5
     """
-    top = np.zeros(0, dtype=np.int64)
-    for numbers in each:
-        top = np.sort(np.r_[top, numbers])[-least:]
+    top = highest(least, np.concatenate([np.zeros(0, dtype=np.int64), *each]))
     return int(top[0]) if len(top) else 0

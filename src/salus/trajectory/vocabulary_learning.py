@@ -23,7 +23,7 @@ from salus.trajectory.bins import (
     protected_extremes,
 )
 from salus.trajectory.choices import with_choices, with_families
-from salus.trajectory.tallies import Changed, Facts, Values, reached_by, summary_of, values_of
+from salus.trajectory.tallies import Changed, Facts, Values, highest, reached_by, summary_of, values_of
 from salus.trajectory.vocabulary import (
     FOREVER,
     UNSAID,
@@ -44,10 +44,9 @@ SURE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far training records go: waits between moments and to the end; moments and end that enough patients reach.
+    """How far training records go: waits between moments and to the end (grains); most moments; latest end.
 
-    In grains. ``moments`` and ``latest`` are reached by the least number of patients a code needs, so that no drawn
-    record shows how long a single one is.
+    All are reached by the least number of patients a code needs: no drawn record shows how long a single one is.
     """
 
     waits: Tally
@@ -136,7 +135,7 @@ def _told(given: Facts, facts: Facts, kept: set[str], *, least: int) -> _Told:
         withheld += len(out)
         codes |= set(out.unique())
         widest = raw.group_by("subject_id", "moment").len().group_by("subject_id").agg(pl.col("len").max())
-        longest.append(widest["len"].to_numpy().astype(np.int64))
+        longest.append(highest(least, widest["len"].to_numpy()))
     return _Told(
         patients=patients,
         longest_moment=max(reached_by(least, longest), 1),

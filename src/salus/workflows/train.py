@@ -42,6 +42,7 @@ class TrainResult:
     patients: int
     facts: int
     codes: int
+    size: str
     seconds: float
     cpu_seconds: float
     patients_per_second: float
@@ -197,6 +198,7 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         patients=model.lineage.patients_train,
         facts=log.facts_seen,
         codes=model.vocabulary.size,
+        size=model.settings.size,
         seconds=log.seconds,
         cpu_seconds=log.cpu_seconds,
         patients_per_second=log.patients_seen / seconds,
