@@ -118,7 +118,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "salus.cli.export",
         "export",
-        "Write a timeline as the CSV files a source came in",
+        "Write a timeline as its source's CSV files, as OMOP or as MEDS",
         "The road, step by step",
         "salus export build/synthetic --like examples/cohort/source.yaml --to build/csv",
     ),

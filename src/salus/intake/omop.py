@@ -7,7 +7,7 @@ units and books; one gives the events in order, sorted by DuckDB within its memo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import polars as pl
 
 from salus.errors import InputMissing, InputUnreadable
 from salus.formats.omop import CLINICAL, DERIVED, ELSEWHERE, PERSON
+from salus.formats.omop_codes import Concept
 from salus.intake.books import TableBooks
 from salus.intake.omop_csv import Scratch
 from salus.intake.omop_described import Described
@@ -26,7 +27,7 @@ from salus.intake.omop_postgres import is_postgres, open_postgres, shown
 from salus.intake.omop_rows import ACCEPTED, Judged, judged_persons, judged_rows
 from salus.intake.omop_sayings import At, Meanings, concepts_of, meanings
 from salus.intake.omop_tally import Tally, rejections, tally, without_repeats
-from salus.intake.omop_vocabulary import read_vocabulary
+from salus.intake.omop_vocabulary import concepts_by_code, read_vocabulary
 from salus.intake.sql_cells import as_text
 from salus.progress import Progress
 
@@ -70,6 +71,21 @@ def open_omop(place: OmopPlace, scratch: Path) -> OmopSource:
         where=place.where,
         fix=f"name a folder of CSV or Parquet files, a DuckDB file ({', '.join(DUCKDB)}), or postgresql://…",
     )
+
+
+def read_concepts(folder: Path, codes: Iterable[str], scratch: Path) -> dict[str, Concept]:
+    """Look codes up in a folder that holds ``concept``, such as a vocabulary that OHDSI's Athena gives."""
+    if not folder.is_dir():
+        raise InputMissing(
+            f"there is no folder '{folder.name}'",
+            where=str(folder),
+            fix="name the folder that holds CONCEPT.csv",
+        )
+    db = scratch_database(scratch)
+    try:
+        return concepts_by_code(open_folder(folder, Scratch(db, scratch), needed="concept"), codes)
+    finally:
+        db.close()
 
 
 def read_omop(source: OmopSource, place: OmopPlace, *, progress: Progress) -> OmopRead:

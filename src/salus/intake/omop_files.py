@@ -69,14 +69,14 @@ def chosen_schema(rows: Iterable[tuple[str, str]], place: OmopPlace, *, where: s
     return found[0]
 
 
-def open_folder(folder: Path, scratch: Scratch) -> OmopSource:
+def open_folder(folder: Path, scratch: Scratch, *, needed: str = PERSON) -> OmopSource:
     """Read Parquet where it lies; bring CSV into the scratch database once, the broken lines set aside."""
     found = _find(folder)
-    if PERSON not in found.tables:
+    if needed not in found.tables:
         raise InputMissing(
-            "there is no table 'person' among the files",
+            f"there is no table '{needed}' among the files",
             where=str(folder),
-            fix="name the folder that holds person.csv or person.parquet beside the other tables",
+            fix=f"name the folder that holds {needed}.csv or {needed}.parquet beside the other tables",
         )
     relations: dict[str, Relation] = {}
     broken: dict[str, pl.DataFrame] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from salus.formats.categories import BETWEEN
 from salus.formats.omop_codes import Concept
 from salus.intake.omop_place import OmopSource, Relation
 from salus.intake.sql_cells import as_text, as_whole
@@ -89,16 +90,32 @@ def _ends(table: Relation) -> tuple[str, str]:
     return as_whole(table.columns, "descendant_concept_id"), as_whole(table.columns, "ancestor_concept_id")
 
 
+def concepts_by_code(source: OmopSource, codes: Iterable[str]) -> dict[str, Concept]:
+    """The concepts that codes (``LOINC//2823-3``) name; where several have one code, a standard one."""
+    table = source.relations["concept"]
+    source.db.register("codes_met", pl.DataFrame({"code": sorted(set(codes))}, schema={"code": pl.String}))
+    vocabulary, code = (as_text(table.columns, name) for name in ("vocabulary_id", "concept_code"))
+    met = f"{vocabulary} || '{BETWEEN}' || {code} IN (SELECT code FROM codes_met)"
+    found = _rows(source, table, met)
+    source.db.unregister("codes_met")
+    best = sorted(found, key=lambda concept: (concept.standard == "S", -concept.concept_id))
+    return {f"{concept.vocabulary}{BETWEEN}{concept.code}": concept for concept in best}
+
+
 def _concepts(source: OmopSource, ids: set[int]) -> dict[int, Concept]:
     if "concept" not in source.relations:
         return {}
     _meet(source, ids)
-    table = source.relations["concept"]
+    found = _rows(source, source.relations["concept"], f"id IN (SELECT id FROM {MET})")
+    return {concept.concept_id: concept for concept in found}
+
+
+def _rows(source: OmopSource, table: Relation, wanted: str) -> list[Concept]:
     number = as_whole(table.columns, "concept_id")
     texts = ", ".join(f"coalesce({as_text(table.columns, name)}, '')" for name in CONCEPT_TEXTS)
-    sql = f"SELECT {number} AS id, {texts} FROM {table.sql} WHERE id IN (SELECT id FROM {MET}) ORDER BY ALL"
-    return {
-        row[0]: Concept(
+    sql = f"SELECT {number} AS id, {texts} FROM {table.sql} WHERE id IS NOT NULL AND {wanted} ORDER BY ALL"
+    return [
+        Concept(
             concept_id=row[0],
             name=row[1],
             domain=row[2],
@@ -108,4 +125,4 @@ def _concepts(source: OmopSource, ids: set[int]) -> dict[int, Concept]:
             code=row[6],
         )
         for row in source.db.execute(sql).fetchall()
-    }
+    ]

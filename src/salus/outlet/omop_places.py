@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -123,6 +123,28 @@ class Numbering:
                 standard="",
                 code=rest if between else code,
             )
+
+
+def concepts_named(code: str) -> Iterator[str]:
+    """Every concept's code that a code may hold: its own, what stands behind a word of ours, its answer.
+
+    >>> list(concepts_named("END//RxNorm//308182"))
+    ['END//RxNorm//308182', 'RxNorm//308182']
+    """
+    question, answer = split_answer(code)
+    for part in (code, question, answer):
+        if part is not None:
+            yield part
+            if part.partition(BETWEEN)[0] in (
+                END,
+                ADMITTED_FROM,
+                DISCHARGED_TO,
+                CAUSE_OF_DEATH,
+                VISIT_DETAIL,
+            ):
+                yield from concepts_named(part.partition(BETWEEN)[2])
+            if part == code == question:
+                return
 
 
 def places(codes: pl.DataFrame, met: list[str], numbering: Numbering) -> list[Place]:

@@ -202,3 +202,12 @@ def _periods(frame: pl.DataFrame) -> pl.DataFrame:
         pl.col("begun").alias("observation_period_start_date"),
         pl.coalesce("ended", "begun").alias("observation_period_end_date"),
     )
+
+
+def highest_ids(events: pl.DataFrame) -> dict[str, int]:
+    """The highest id of each table's rows that events come from."""
+    row = events["source"].str.extract_groups(SOURCE)
+    found = pl.DataFrame(
+        {"table": row.struct[0], "id": row.struct[1].cast(pl.Int64, strict=False)}
+    ).drop_nulls()
+    return dict(found.group_by("table").agg(pl.col("id").max()).iter_rows())

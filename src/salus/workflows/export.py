@@ -62,11 +62,9 @@ def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) 
             for file in made.files:
                 write_csv_file(partial, file)
                 step.advance(len(source.tables) / len(made.files))
-            (partial / BOOKS_FILE).write_text(json.dumps(_as_json(books), indent=2) + "\n", encoding="utf-8")
+            (partial / BOOKS_FILE).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
             mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
-            (partial / mark).write_text(
-                _about(books, settings, source.title or source.name), encoding="utf-8"
-            )
+            (partial / mark).write_text(about(books, settings, source.title or source.name), encoding="utf-8")
     return books
 
 
@@ -92,11 +90,12 @@ def _books(
     )
 
 
-def _as_json(books: ExportBooks) -> dict[str, object]:
+def as_json(books: ExportBooks) -> dict[str, object]:
+    """The books as they are stored."""
     return {name: getattr(books, name) for name in books.__slots__}
 
 
-def _about(books: ExportBooks, settings: TimelineSettings, title: str) -> str:
+def about(books: ExportBooks, settings: TimelineSettings, title: str) -> str:
     """Say whose records these are, what made them, and what the form could not say."""
     head = (
         "SYNTHETIC DATA. No row in these files is a real person's. Made by a model; not for clinical use."

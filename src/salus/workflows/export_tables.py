@@ -1,0 +1,141 @@
+"""Export: a timeline as the tables of OMOP 5.4, or as a MEDS data set without its sources, shard by shard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from salus.errors import FolderTaken, NothingToExport
+from salus.formats.omop_codes import Concept
+from salus.intake.omop import read_concepts
+from salus.outlet.omop import Contents, open_writer, write_omop
+from salus.outlet.omop_places import concepts_named
+from salus.outlet.omop_rows import highest_ids
+from salus.progress import QUIET, Progress
+from salus.timeline.columns import SPLITS
+from salus.timeline.folder import whole_folder
+from salus.timeline.settings import TimelineSettings
+from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest, write_into
+from salus.workflows.export import BOOKS_FILE, REAL_MARK, SYNTHETIC_MARK, ExportBooks, about, as_json
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a first pass over a timeline's shards finds."""
+
+    events: int = 0
+    patients: int = 0
+    known_later: int = 0
+    codes: set[str] = field(default_factory=set)
+    units: set[str] = field(default_factory=set)
+    highest: dict[str, int] = field(default_factory=dict)
+
+
+def export_omop(
+    timeline: Path, to: Path, *, form: str = "csv", vocabulary: Path | None = None, progress: Progress = QUIET
+) -> ExportBooks:
+    """Write ``timeline`` as OMOP tables; ``vocabulary``: a folder with the concepts' ids, for codes that tell none."""
+    settings, seen = _checked(timeline, to), _seen(timeline, progress)
+    contents = Contents(
+        codes=read_codes(timeline),
+        met=sorted(seen.codes),
+        units=sorted(seen.units),
+        highest=seen.highest,
+        settings=settings,
+        known=_known(seen, vocabulary) if vocabulary else {},
+    )
+    writing = progress.step("Writing OMOP tables", total=seen.events, unit="events")
+    with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
+        with open_writer(partial, form) as writer:
+            made = write_omop(_shards(timeline, step.advance), contents, writer)
+        lost = sorted(made.not_expressible.items())
+        books = replace(
+            _books(timeline, settings, seen),
+            files=dict(made.rows),
+            written=made.written,
+            not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
+        )
+        _say(partial, books, settings, f"OMOP CDM 5.4 ({form})")
+    return books
+
+
+def export_meds(timeline: Path, to: Path, *, progress: Progress = QUIET) -> ExportBooks:
+    """Write ``timeline`` as a MEDS data set that does not say which row of the source an event comes from."""
+    settings, seen = _checked(timeline, to), _seen(timeline, progress)
+    name = f"SYNTHETIC: {settings.name}" if settings.synthetic else settings.name
+    writing = progress.step("Writing MEDS", total=seen.events, unit="events")
+    with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
+        frames = (frame.with_columns(source=None) for frame in _shards(timeline, step.advance))
+        write_into(partial, frames, codes=read_codes(timeline), settings=replace(settings, name=name))
+        books = replace(_books(timeline, settings, seen), files={"data": seen.events}, without_known_time=0)
+        _say(partial, books, settings, "MEDS 0.4")
+    return books
+
+
+def _checked(timeline: Path, to: Path) -> TimelineSettings:
+    if to.resolve() == timeline.resolve():
+        raise FolderTaken(
+            "the output is the timeline itself", where=str(to), fix="choose another folder with --to"
+        )
+    return read_settings(timeline)
+
+
+def _shards(timeline: Path, tell: Callable[[float], None]) -> Iterator[pl.DataFrame]:
+    """All events with their split, shard by shard; ``tell`` hears how many."""
+    for split in SPLITS:
+        for frame in read_shards(timeline, split):
+            yield frame.with_columns(split=pl.lit(split))
+            tell(frame.height)
+
+
+def _seen(timeline: Path, progress: Progress) -> _Seen:
+    seen = _Seen()
+    with progress.step("Looking through the timeline", unit="events") as step:
+        for frame in _shards(timeline, step.advance):
+            seen.events += frame.height
+            seen.patients += frame["subject_id"].n_unique()
+            seen.known_later += int((frame["known_time"] != frame["time"]).sum())
+            seen.codes.update(frame["code"].unique())
+            seen.units.update(frame["unit"].drop_nulls().unique())
+            for table, highest in highest_ids(frame).items():
+                seen.highest[table] = max(highest, seen.highest.get(table, highest))
+    if not seen.events:
+        raise NothingToExport(
+            "the timeline has no events", where=str(timeline), fix="ingest or generate one first"
+        )
+    return seen
+
+
+def _known(seen: _Seen, vocabulary: Path) -> dict[str, Concept]:
+    named = {part for code in seen.codes for part in concepts_named(code)}
+    with TemporaryDirectory() as scratch:
+        return read_concepts(vocabulary, named | {f"UCUM//{unit}" for unit in seen.units}, Path(scratch))
+
+
+def _books(timeline: Path, settings: TimelineSettings, seen: _Seen) -> ExportBooks:
+    """Books in which everything is written; what is known later than it happened has no column in OMOP."""
+    return ExportBooks(
+        files={},
+        patients=seen.patients,
+        events=seen.events,
+        written=seen.events,
+        not_expressible=[],
+        rounded=0,
+        guarded=0,
+        without_known_time=seen.known_later,
+        synthetic=settings.synthetic,
+        timeline_digest=timeline_digest(timeline),
+        source_digest=settings.source_digest,
+    )
+
+
+def _say(folder: Path, books: ExportBooks, settings: TimelineSettings, title: str) -> None:
+    """Write the books, and say whose records these are."""
+    (folder / BOOKS_FILE).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
+    mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
+    (folder / mark).write_text(about(books, settings, title), encoding="utf-8")
