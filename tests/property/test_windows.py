@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -147,6 +149,23 @@ def test_training_from_windows_goes_on_where_it_was_stopped(tmp_path: Path):
     assert (again.steps, again.facts_seen) == (log.steps, log.facts_seen)
     for name, value in whole.state_dict().items():
         assert (resumed.state_dict()[name] == value).all()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system cannot keep a process to one core"
+)
+def test_one_process_and_several_learn_the_same_from_windows(tmp_path: Path):
+    """Kept to one core, training has one process; else one a core: the weights are the same to the last bit."""
+    lessons, cores = in_windows(tmp_path / "shards"), os.sched_getaffinity(0)
+    once = replace(QUICK, most_epochs=1)
+    many, _ = fit(lessons, settings=once, checkpoint=tmp_path / "many", progress=QUIET)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        one, _ = fit(lessons, settings=once, checkpoint=tmp_path / "one", progress=QUIET)
+    finally:
+        os.sched_setaffinity(0, cores)
+    for name, value in one.state_dict().items():
+        assert (many.state_dict()[name] == value).all()
 
 
 @pytest.mark.parametrize(
