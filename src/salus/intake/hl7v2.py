@@ -1,0 +1,241 @@
+"""Read HL7 v2 messages from files or a listener's journal: every segment becomes events, or a rejection that says why.
+
+Two passes, neither of which holds the data: one reads messages into parts on disk, by patient; one takes each part,
+leaves out what was told twice, and gives the events in order. Merges are known after the first, so that the events of
+all a patient's numbers come out under the one that survived, whatever the order of the files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from salus.intake.books import TableBooks
+from salus.intake.hl7v2_batches import BatchRead, read_batch
+from salus.intake.hl7v2_files import Hl7v2File
+from salus.intake.hl7v2_once import as_survivors, changed_traits, last_traits, told_once
+from salus.intake.hl7v2_people import MERGE_COLUMNS, TRAIT_COLUMNS, survivors
+from salus.intake.hl7v2_segments import segment_batches
+from salus.progress import Progress
+from salus.timeline.columns import BIRTH, CODE_COLUMNS, DEATH, REJECTED_COLUMNS, fit_columns
+
+ROWS_A_PART = 1_000_000
+PEOPLE = "PID"
+ROLES = {BIRTH: "birth", DEATH: "death"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hl7v2Read:
+    """All that came of a source. ``events`` are sorted, and can be gone through once, while the scratch folder is."""
+
+    events: Iterator[pl.DataFrame]
+    codes: pl.DataFrame
+    rejected: pl.DataFrame
+    tables: tuple[TableBooks, ...]
+    noted: Mapping[str, Mapping[str, int]]
+    assumed_known_time: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted on the way."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    rejected: list[pl.DataFrame] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    words: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, Counter[str]] = field(default_factory=dict)
+    traits: list[pl.DataFrame] = field(default_factory=list)
+    merges: list[pl.DataFrame] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=lambda: [PEOPLE])
+
+    def add(self, batch: BatchRead, file: str) -> pl.DataFrame:
+        """Count a batch, and give its facts with the number of their kind."""
+        frames = []
+        for facts in batch.facts:
+            if facts.kind not in self.kinds:
+                self.kinds.append(facts.kind)
+            number = self.kinds.index(facts.kind)
+            frames.append(facts.facts.with_columns(kind=pl.lit(number, dtype=pl.UInt8)))
+            self._count(facts.kind, facts.read, facts.rejected, file)
+            self._note(facts.kind, facts.counts)
+            self._describe(facts.words)
+        people = batch.people
+        self._count(PEOPLE, people.read, people.rejected, file)
+        self._note(PEOPLE, people.counts)
+        self._describe(people.words)
+        self._count("MSH", batch.messages + batch.troubles.height, batch.troubles, file)
+        for name, counts in batch.noted.items():
+            self._note(name, counts)
+        self.traits.append(people.traits)
+        self.merges.append(people.merges)
+        return pl.concat(frames)
+
+    def _describe(self, words: Mapping[str, str]) -> None:
+        """Of several descriptions of a code take the first by letters, so that the order of files changes nothing."""
+        for code, text in words.items():
+            self.words[code] = min(text, self.words.get(code, text))
+
+    def _count(self, kind: str, read: int, rejected: pl.DataFrame, file: str) -> None:
+        self.read[kind] += read
+        self.refused[kind] += rejected.height
+        if rejected.height:
+            self.rejected.append(rejected.select(pl.lit(file).alias("file"), "line", "column", "reason"))
+
+    def _note(self, name: str, counts: Mapping[str, int]) -> None:
+        if counts:
+            self.noted.setdefault(name, Counter()).update(counts)
+
+
+def read_hl7v2(
+    files: list[Hl7v2File], scratch: Path, *, zone: str = "UTC", progress: Progress, rows: int = ROWS_A_PART
+) -> Hl7v2Read:
+    """Read all files; ``zone`` is that of times which name no offset, neither themselves nor their message."""
+    tally, written = _Tally(), _Parts(scratch, rows)
+    for file in files:
+        with progress.step(f"Reading {file.name}", unit="segments") as step, file.open() as stream:
+            for segments in segment_batches(stream):
+                batch = read_batch(segments, zone=zone)
+                written.add(tally.add(batch, file.name))
+                step.advance(segments.rows.height)
+    return _finish(tally, written)
+
+
+def _finish(tally: _Tally, written: _Parts) -> Hl7v2Read:
+    merges = pl.concat(tally.merges or [pl.DataFrame(schema=MERGE_COLUMNS)]).unique()
+    merges = merges.sort("said", "control", "old", "new", nulls_last=False)
+    became = survivors(merges.select("old", "new").iter_rows())
+    traits = pl.concat(tally.traits or [pl.DataFrame(schema=TRAIT_COLUMNS)])
+    traits = traits.with_columns(as_survivors(traits["subject"], became).alias("subject"))
+    parts = written.ordered(traits, became)
+    counted = _count_events(parts, len(tally.kinds))
+    if changes := changed_traits(traits):
+        tally.noted.setdefault(PEOPLE, Counter())["told otherwise later"] += changes
+    if became:
+        tally.noted.setdefault(PEOPLE, Counter())["patients merged into another"] += len(became)
+    rejected = pl.concat(tally.rejected) if tally.rejected else pl.DataFrame(schema=REJECTED_COLUMNS)
+    tables = tuple(
+        TableBooks(
+            name=kind,
+            read=read,
+            kept=read - tally.refused[kind],
+            rejected=tally.refused[kind],
+            events=counted.events.get(tally.kinds.index(kind), 0) if kind in tally.kinds else 0,
+        )
+        for kind, read in sorted(tally.read.items())
+        if read
+    )
+    assumed = tally.noted.get("OBX", Counter())["known time assumed"]
+    return Hl7v2Read(
+        events=(frame.drop("kind") for frame in parts()),
+        codes=_codes(counted, tally.words),
+        rejected=fit_columns(rejected.sort("file", "line", "column"), REJECTED_COLUMNS, what="rejections"),
+        tables=tables,
+        noted={name: dict(sorted(counts.items())) for name, counts in sorted(tally.noted.items())},
+        assumed_known_time=assumed,
+    )
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Events of each kind, and the units and decimals of each code."""
+
+    events: dict[int, int]
+    codes: pl.DataFrame
+
+
+def _count_events(parts: Callable[[], Iterator[pl.DataFrame]], kinds: int) -> _Counted:
+    """Go through all events once and count."""
+    events: Counter[int] = Counter()
+    codes = []
+    for frame in parts():
+        events.update(dict(frame["kind"].value_counts().iter_rows()))
+        codes.append(frame.group_by("code").agg(units=pl.col("unit").drop_nulls().unique()))
+    met = pl.concat(codes) if codes else pl.DataFrame(schema={"code": pl.String, "units": pl.List(pl.String)})
+    merged = met.group_by("code").agg(units=pl.col("units").explode(empty_as_null=False).unique().sort())
+    return _Counted(dict(events), merged.sort("code"))
+
+
+def _codes(counted: _Counted, words: Mapping[str, str]) -> pl.DataFrame:
+    """What is known of each code: its words, its role, and its unit where all its values have the same."""
+    rows = [
+        {
+            "code": code,
+            "description": words.get(code) or code,
+            "parent_codes": _parents(code),
+            "role": ROLES.get(code, "event"),
+            "unit": units[0] if len(units) == 1 else None,
+        }
+        for code, units in counted.codes.iter_rows()
+    ]
+    frame = pl.DataFrame(
+        rows, schema={name: CODE_COLUMNS[name] for name in (rows[0] if rows else CODE_COLUMNS)}
+    )
+    return fit_columns(frame, CODE_COLUMNS, what="codes")
+
+
+def _parents(code: str) -> list[str]:
+    """An answer is a kind of what its question asks."""
+    question, _, answer = code.rpartition("//")
+    return [question] if "//" in question and ":" in answer else []
+
+
+class _Parts:
+    """Facts on disk, as they come; and in order of patient, a range of numbers at a time."""
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder, self.rows, self.count, self.height = folder, rows, 0, 0
+        self.waiting: list[pl.DataFrame] = []
+        self.held = 0
+
+    def add(self, facts: pl.DataFrame) -> None:
+        """Take more facts; enough of them are written."""
+        self.waiting.append(facts)
+        self.held += facts.height
+        self.height += facts.height
+        if self.held >= self.rows:
+            self._write()
+
+    def _write(self) -> None:
+        if self.waiting:
+            pl.concat(self.waiting).write_parquet(
+                self.folder / f"{self.count:06d}.parquet", compression="lz4"
+            )
+            self.count, self.waiting, self.held = self.count + 1, [], 0
+
+    def ordered(
+        self, traits: pl.DataFrame, became: Mapping[int, int]
+    ) -> Callable[[], Iterator[pl.DataFrame]]:
+        """Frames in order of patient and time, told once; they can be gone through again and again."""
+        self._write()
+        ranges = max(1, -(-self.height // self.rows))
+        folders = [self.folder / f"by-patient-{number:05d}" for number in range(ranges)]
+        for folder in folders:
+            folder.mkdir()
+        for path in sorted(self.folder.glob("*.parquet")):
+            rows = pl.read_parquet(path)
+            rows = rows.with_columns(as_survivors(rows["subject"], became).alias("subject"))
+            for (number,), part in rows.group_by(_range(pl.col("subject"), ranges)):
+                part.write_parquet(folders[int(str(number))] / path.name, compression="lz4")
+            path.unlink()
+
+        def go() -> Iterator[pl.DataFrame]:
+            for number, folder in enumerate(folders):
+                mine = traits.filter(_range(pl.col("subject"), ranges) == number)
+                paths = sorted(folder.glob("*.parquet"))
+                facts = [told_once(pl.read_parquet(paths))] if paths else []
+                frame = pl.concat([last_traits(mine), *facts])
+                order = ("subject_id", "time", "code", "known_time", "source", "numeric_value", "text_value")
+                if frame.height:
+                    yield frame.sort(*order, nulls_last=False)
+
+        return go
+
+
+def _range(subject: pl.Expr, ranges: int) -> pl.Expr:
+    """Which of equal ranges of all numbers a patient's lies in: numbers are spread evenly, for they are hashes."""
+    return (subject.cast(pl.Float64) / 2.0**63 * ranges).floor().cast(pl.Int64).clip(0, ranges - 1)
