@@ -43,6 +43,14 @@ def test_codes_of_which_no_moment_has_two_are_one_choice():
     assert (field.name, sorted(codes), field.once) == ("INSULIN", sorted(DOSES), False)
 
 
+def test_a_single_slash_is_part_of_a_codes_name():
+    """Specialties such as Family/General belong to the choice like all others."""
+    seen = ["WARD//Family/General", "WARD//Surgery", "WARD//Family/General", "WARD//Surgery"]
+    lessons, _, _ = with_codes({subject: seen for subject in range(1, 21)})
+    field = field_of(lessons.vocabulary, "WARD//Family/General")
+    assert (field.name, field.last - field.first) == ("WARD", 2)
+
+
 def test_codes_that_fall_together_even_once_are_fields_of_their_own():
     _, more, _ = with_codes({subject: list(DOSES) * 2 for subject in range(1, 21)})
     twice = more.filter(pl.col("subject_id") == 3).with_columns(time=pl.lit(ZERO.replace(day=2)))

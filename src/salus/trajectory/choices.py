@@ -17,7 +17,7 @@ def with_choices(kept: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     in a life (first diagnoses) are questions of their own, even where no two of them ever fell on one day.
     """
     plain = kept.filter(~pl.col("valued") & ~pl.col("first") & ~pl.col("death") & ~pl.col("repeats"))
-    plain = plain.with_columns(group=pl.col("code").str.extract("^(.+)//[^/]*$")).drop_nulls("group")
+    plain = plain.with_columns(group=pl.col("code").str.extract("^(.+)//.*$")).drop_nulls("group")
     alone = added_up((_at_once(shard, plain) for shard in facts), _most)
     once = plain.group_by("group", "static").agg(
         codes=pl.len(), once=(pl.col("rows") * (pl.col("most") <= 1)).sum() / pl.col("rows").sum()

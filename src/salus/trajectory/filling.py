@@ -62,7 +62,7 @@ def beside(recorded: pl.DataFrame, filled: pl.DataFrame, vocabulary: Vocabulary)
     clock = vocabulary.clock
     grain = pl.when(pl.col("code") != (clock.birth or "")).then(grain_of(pl.col("time"), clock))
     choices = [one.name for one in vocabulary.fields if one.last - one.first > 1]
-    group = pl.col("code").str.extract("^(.+)//[^/]*$")
+    group = pl.col("code").str.extract("^(.+)//.*$")
     says = pl.when(group.is_in(choices)).then(group).otherwise("code").alias("says")
     told = recorded.select("subject_id", "time", says, grain.alias("grain"))
     first = told.drop_nulls("grain").group_by("subject_id", "grain").agg(earliest=pl.col("time").min())

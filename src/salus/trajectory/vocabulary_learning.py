@@ -280,7 +280,7 @@ def _with_unsaid(facts: Facts, kept: pl.DataFrame, *, least: int) -> tuple[Facts
     """Let one code stand for all withheld ones of a choice: that something was said is known, what is not."""
     choices = with_choices(kept.with_columns(field=pl.col("code"), death=pl.lit(False)), facts)
     groups = choices.filter(pl.col("field") != pl.col("code"))["field"].unique()
-    group = pl.col("code").str.extract("^(.+)//[^/]*$")
+    group = pl.col("code").str.extract("^(.+)//.*$")
     rare = ~pl.col("code").is_in(kept["code"].implode())
     unsaid = pl.when(rare & group.is_in(groups.implode())).then(group + f"//{UNSAID}").otherwise("code")
     names = pl.Series([*kept["code"], *(f"{name}//{UNSAID}" for name in groups)])
