@@ -34,7 +34,7 @@ RULE = SplitRule(seed=0, shares=DEFAULT_SHARES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
+class TimelineRead:
     """What a reader gives, whatever it read."""
 
     events: Iterable[pl.DataFrame]
@@ -61,9 +61,9 @@ def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
                     "omop", place.zone, *(f"{table.name} {table.read}" for table in read.tables)
                 ),
             )
-            return _written(
+            return write_read(
                 partial,
-                _Read(
+                TimelineRead(
                     events=read.events,
                     codes=read.codes,
                     rejected=read.rejected,
@@ -95,9 +95,9 @@ def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
                 assumed_known_time=read.settings.assumed_known_time + read.assumed_known_time,
                 source_digest=read.settings.source_digest or _digest("meds", str(read.books.read)),
             )
-            return _written(
+            return write_read(
                 partial,
-                _Read(
+                TimelineRead(
                     events=read.events,
                     codes=read.codes,
                     rejected=read.rejected,
@@ -124,7 +124,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _written(folder: Path, read: _Read, *, where: str, progress: Progress) -> Books:
+def write_read(folder: Path, read: TimelineRead, *, where: str, progress: Progress) -> Books:
     """Write the events as they come, then the books; a job whose books do not balance fails."""
     kept = sum(table.events for table in read.tables)
     if not kept:
@@ -153,7 +153,7 @@ def _written(folder: Path, read: _Read, *, where: str, progress: Progress) -> Bo
     return books
 
 
-def _with_splits(read: _Read, patients: Counter[str], step: Step) -> Iterator[pl.DataFrame]:
+def _with_splits(read: TimelineRead, patients: Counter[str], step: Step) -> Iterator[pl.DataFrame]:
     """Each frame with its subjects' splits: as the source says, else by hash; ``patients`` are counted on the way."""
     seen = 0
     for frame in read.events:
@@ -177,7 +177,7 @@ def _with_splits(read: _Read, patients: Counter[str], step: Step) -> Iterator[pl
         )
 
 
-def _nothing(read: _Read, where: str) -> InputEmpty:
+def _nothing(read: TimelineRead, where: str) -> InputEmpty:
     rows = sum(table.read for table in read.tables)
     often = f"; most often: {read.rejected['reason'].mode().sort()[0]}" if read.rejected.height else ""
     return InputEmpty(
@@ -185,7 +185,7 @@ def _nothing(read: _Read, where: str) -> InputEmpty:
     )
 
 
-def _how_split(read: _Read) -> str:
+def _how_split(read: TimelineRead) -> str:
     shares = ", ".join(f"{name} {share:g}" for name, share in RULE.shares)
     by_hash = f"hash of subject, seed {RULE.seed}: {shares}"
     return by_hash if read.splits is None else f"as the source says; who is not listed by {by_hash}"

@@ -1,0 +1,156 @@
+"""Put gathered rows in order, one range of patients after another: told once, without contradictions, sorted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from salus.compute.spreading import spread_jobs
+from salus.intake.gathering import Gathered, pieces_of
+from salus.intake.parts import PART_COLUMNS, source_names
+from salus.progress import Progress
+from salus.timeline.columns import EVENT_COLUMNS, REJECTED_COLUMNS
+
+TOLD_AGAIN = "told again by another part or export"
+CONTRADICTED = "another resource with this id and version says something else"
+SAME, OTHERS = "\x1fsame", "\x1fothers"
+UNIQUE_ORDER = ("subject_id", "time", "code", "known_time", "resource", "version", "place", "content")
+GATHERED_COLUMNS = {
+    "subject_id": pl.Int64(),
+    **{name: kind for name, kind in PART_COLUMNS.items() if name != "patient"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """One range: its sorted events on disk, and what was counted on the way."""
+
+    path: Path
+    events: Mapping[str, int]
+    assumed_known_time: int
+    units: tuple[tuple[str, str, int], ...]
+    repeats: Mapping[str, int]
+    contradicted: pl.DataFrame
+    withdrawn: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class OrderTally:
+    """What was counted in all ranges. ``units``: how often each unit stands beside each code."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    assumed_known_time: int = 0
+    units: dict[str, Counter[str]] = field(default_factory=dict)
+    repeats: Counter[str] = field(default_factory=Counter)
+    contradicted: list[pl.DataFrame] = field(default_factory=list)
+    withdrawn: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: Ordered) -> None:
+        """Take one range."""
+        self.events.update(found.events)
+        self.assumed_known_time += found.assumed_known_time
+        for code, unit, count in found.units:
+            self.units.setdefault(code, Counter())[unit] += count
+        self.repeats.update(found.repeats)
+        self.withdrawn.update(found.withdrawn)
+        if found.contradicted.height:
+            self.contradicted.append(found.contradicted)
+
+
+def order_ranges(
+    gathered: Gathered, folder: Path, *, processes: int | None = None, progress: Progress
+) -> tuple[list[Path], OrderTally]:
+    """Sort every range into a file of ``folder``; the files follow one another by patient."""
+    folder.mkdir(parents=True, exist_ok=True)
+    codes, tally, paths = tuple(gathered.codes), OrderTally(), []
+    jobs = [(number, pieces_of(gathered.pieces, number)) for number in range(gathered.ranges)]
+    work = partial(_order, folder=folder, codes=codes)
+    with progress.step("Putting rows in order", total=len(jobs), unit="ranges") as step:
+        for found in spread_jobs(work, jobs, processes=processes):
+            tally.add(found)
+            paths.append(found.path)
+            step.advance()
+    return paths, tally
+
+
+def ordered_frames(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """Give the sorted events, a range at a time; no patient is in two."""
+    for path in paths:
+        frame = pl.read_parquet(path)
+        if frame.height:
+            yield frame
+
+
+def _order(job: tuple[int, list[Path]], *, folder: Path, codes: Sequence[str]) -> Ordered:
+    number, paths = job
+    rows = pl.concat([pl.read_parquet(path) for path in paths] or [pl.DataFrame(schema=GATHERED_COLUMNS)])
+    rows, contradicted = without_contradictions(rows)
+    rows, repeats = told_once(rows.with_columns(pl.col("code").cast(pl.Enum(codes))))
+    assumed = int(rows.select((pl.col("known_time").is_null() & pl.col("time").is_not_null()).sum()).item())
+    rows = rows.with_columns(pl.col("known_time").fill_null(pl.col("time")))
+    path = folder / f"range-{number:05d}.parquet"
+    source = source_names(pl.col("origin"), pl.col("resource")).alias("source")
+    told = rows.with_columns(source, pl.col("code").cast(pl.String)).select(list(EVENT_COLUMNS))
+    told.write_parquet(path, compression="lz4", statistics=False)
+    return Ordered(
+        path=path,
+        events=_count(rows["origin"]),
+        assumed_known_time=assumed,
+        units=_units(rows),
+        repeats=repeats,
+        contradicted=contradicted.select(list(REJECTED_COLUMNS)),
+        withdrawn=_count(contradicted["origin"]),
+    )
+
+
+def _units(rows: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:
+    """How often each unit stands beside each code."""
+    beside = rows.lazy().filter(pl.col("unit").is_not_null()).group_by("code", "unit").len().collect()
+    return tuple(beside.cast({"code": pl.String}).sort("code", "unit").iter_rows())
+
+
+def told_once(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Sort, and leave out what the same version of the same resource says again; count those resources by origin."""
+    rows = rows.sort(*UNIQUE_ORDER, nulls_last=False)
+    again = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in UNIQUE_ORDER)
+    again = again & (pl.int_range(pl.len()) > 0)
+    flags = rows.select(again.alias(SAME))[SAME]
+    if not flags.any():
+        return rows, {}
+    repeats = rows.filter(flags).unique(["file", "line", "resource", "version"])
+    return rows.filter(~flags), _count(repeats["origin"])
+
+
+def without_contradictions(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Keep one content of each version of a resource; list the rest, one row each, as rejected (with its origin).
+
+    Which is kept depends on what they say and not on where they are: the same whatever the order of files.
+    """
+    named = rows.filter(pl.col("resource") != 0)
+    same = ["resource", "version"]
+    spread = named.group_by(same).agg(
+        pl.col("content").min().alias("\x1ffirst"), pl.col("content").max().alias("\x1flast")
+    )
+    doubtful = spread.filter(pl.col("\x1ffirst") != pl.col("\x1flast")).select(*same, "\x1ffirst")
+    if doubtful.is_empty():
+        return rows, pl.DataFrame(schema={**REJECTED_COLUMNS, "origin": pl.String()})
+    told = rows.join(doubtful, on=same, how="left", maintain_order="left")
+    wrong = pl.col("\x1ffirst").is_not_null() & (pl.col("content") != pl.col("\x1ffirst"))
+    listed = told.filter(wrong).unique(["file", "line", *same], maintain_order=True)
+    rejected = listed.select(
+        "file",
+        "line",
+        pl.lit("id").alias("column"),
+        pl.lit(CONTRADICTED).alias("reason"),
+        "origin",
+    )
+    return told.filter(~wrong).drop("\x1ffirst"), rejected.sort("file", "line")
+
+
+def _count(names: pl.Series) -> dict[str, int]:
+    return dict(names.value_counts().sort(names.name).iter_rows())

@@ -1,0 +1,118 @@
+"""Ingest by parts: read, gather and put in order what is too large for memory, then write a timeline."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from salus.intake.books import Books, TableBooks
+from salus.intake.gathering import Gathered, Gathering, gather
+from salus.intake.ordering import TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
+from salus.intake.parts import CodeMet, Part
+from salus.progress import Progress
+from salus.timeline.columns import CODE_COLUMNS, fit_columns
+from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.settings import TimelineSettings
+from salus.timeline.store import SETTINGS_FILE
+from salus.workflows.ingest_tables import TimelineRead, write_read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSource:
+    """A source cut into parts. ``where``: what people call it. ``kind``: fhir, hl7v2 … for the source's digest."""
+
+    kind: str
+    name: str
+    where: str
+    parts: Sequence[Part]
+    zone: str = "UTC"
+
+
+def ingest_parts(source: PartSource, to: Path, how: Gathering, *, progress: Progress) -> Books:
+    """Read all parts into the timeline folder ``to``; what a stopped run has finished is not read again."""
+    check_replaceable(to, mark=SETTINGS_FILE)
+    gathered = gather(source.parts, how, progress=progress)
+    sorted_folder = how.folder / "sorted"
+    try:
+        paths, tally = order_ranges(gathered, sorted_folder, processes=how.processes, progress=progress)
+        read = TimelineRead(
+            events=ordered_frames(paths),
+            codes=codes_frame(gathered.codes, tally.units),
+            rejected=pl.concat([gathered.rejected, *tally.contradicted]).sort("file", "line", "column"),
+            tables=_tables(gathered, tally),
+            settings=TimelineSettings(
+                name=source.name,
+                zone=source.zone,
+                assumed_known_time=tally.assumed_known_time,
+                source_digest=_digest(source, gathered),
+            ),
+            noted=_noted(gathered, tally),
+        )
+        with whole_folder(to, mark=SETTINGS_FILE) as folder:
+            books = write_read(folder, read, where=source.where, progress=progress)
+    finally:
+        shutil.rmtree(sorted_folder, ignore_errors=True)
+    shutil.rmtree(how.folder, ignore_errors=True)
+    return books
+
+
+def _tables(gathered: Gathered, tally: OrderTally) -> tuple[TableBooks, ...]:
+    """A resource that another one contradicts was kept by its reader, and is rejected after all."""
+    return tuple(
+        TableBooks(
+            name=name,
+            read=counts.read,
+            kept=counts.kept - tally.withdrawn[name],
+            rejected=counts.rejected + tally.withdrawn[name],
+            events=tally.events[name],
+        )
+        for name, counts in gathered.counted.items()
+    )
+
+
+def _noted(gathered: Gathered, tally: OrderTally) -> dict[str, dict[str, int]]:
+    noted = {name: dict(counts) for name, counts in gathered.noted.items()}
+    for name, count in tally.repeats.items():
+        noted.setdefault(name, {})[TOLD_AGAIN] = count
+    return dict(sorted(noted.items()))
+
+
+def codes_frame(codes: Mapping[str, CodeMet], units: Mapping[str, Counter[str]]) -> pl.DataFrame:
+    """All codes in order, each with the unit that stands most often beside it; parents are described too."""
+    above = {parent for met in codes.values() for parent in met.parents} - set(codes)
+    every = {**codes, **{parent: CodeMet(parent) for parent in above}}
+    rows = [
+        {
+            "code": code,
+            "description": met.description or code,
+            "parent_codes": [parent for parent in met.parents if parent != code],
+            "role": met.role,
+            "unit": min(units[code], key=lambda unit: (-units[code][unit], unit)) if code in units else None,
+        }
+        for code, met in sorted(every.items())
+    ]
+    frame = pl.DataFrame(rows, schema={name: CODE_COLUMNS[name] for name in (rows[0] if rows else ("code",))})
+    return fit_columns(frame, CODE_COLUMNS, what="codes")
+
+
+def _digest(source: PartSource, gathered: Gathered) -> str:
+    """What the source is: its kind, and of each table how much was read."""
+    told = [source.kind, source.zone, *(f"{name} {n.read}" for name, n in gathered.counted.items())]
+    told += [f"{part.name} {part.size}" for part in source.parts]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def scratch_beside(to: Path) -> Path:
+    """Where rows lie until the timeline is written: beside it, so that a stopped run finds them again."""
+    return to.with_name(f".{to.name}.parts")
+
+
+def with_folder(how: Gathering, to: Path) -> Gathering:
+    """The same, gathering beside ``to``."""
+    return replace(how, folder=scratch_beside(to))
