@@ -16,7 +16,7 @@ import polars as pl
 
 from salus.errors import InputMissing, InputUnreadable
 from salus.formats.omop import CLINICAL, DERIVED, ELSEWHERE, PERSON
-from salus.formats.omop_codes import Concept
+from salus.formats.omop_codes import DISCHARGED_TO, Concept
 from salus.intake.books import TableBooks
 from salus.intake.omop_csv import Scratch
 from salus.intake.omop_described import Described
@@ -161,12 +161,19 @@ def _read(
             for meaning in made.found
             if meaning.at is not At.NEVER
         ),
-        noted=_noted(source, meant),
+        noted=_noted(source, tables, meant),
     )
 
 
-def _noted(source: OmopSource, meant: Mapping[str, Meanings]) -> dict[str, dict[str, int]]:
+def _noted(
+    source: OmopSource, tables: Mapping[str, _Table], meant: Mapping[str, Meanings]
+) -> dict[str, dict[str, int]]:
     """How rows were mapped, by table; and the tables of a patient's history that are not read, with their rows."""
+    for name, made in meant.items():
+        for meaning in made.found:
+            counted = tables[name].tally.counted[meaning.said]
+            if meaning.code.startswith(DISCHARGED_TO) and counted.rows > counted.ends:
+                made.mapped["where to, with no end to put it at"] += counted.rows - counted.ends
     noted = {name: dict(sorted(made.mapped.items())) for name, made in meant.items() if made.mapped}
     aside = {}
     for name in (*DERIVED, *ELSEWHERE):
@@ -193,13 +200,16 @@ def _name(source: OmopSource) -> str:
 
 def _codes(tables: Mapping[str, _Table], meant: Mapping[str, Meanings], described: Described) -> pl.DataFrame:
     """Descriptions, with each code's most frequent unit and the decimals that its values need."""
+    met: set[str] = set()
     units: dict[str, Counter[str]] = {}
     decimals: dict[str, int] = {}
     for name, made in meant.items():
         for meaning in made.found:
+            if tables[name].tally.events_of(meaning):
+                met.add(meaning.code)
             needed, values = tables[name].tally.values_of(meaning)
             if values:
                 decimals[meaning.code] = max(needed, decimals.get(meaning.code, 0))
                 if meaning.unit:
                     units.setdefault(meaning.code, Counter())[meaning.unit] += values
-    return described.frame(units, decimals)
+    return described.frame(met, units, decimals)

@@ -111,46 +111,63 @@ def staged(name: str, paths: list[Path], scratch: Scratch) -> tuple[Relation, pl
 
 
 def _copied(path: Path, header: CsvHeader, *, into: str, scratch: Scratch) -> pl.DataFrame:
-    """Copy one file; behind a quote that is never closed, go on with the next line."""
+    """Copy one file; where a quote is never closed, the line it stands in is refused and the next is read."""
     rejected: list[tuple[str, int, str, str]] = []
     rest, before = path, 0
     for turn in range(MOST_OPEN_QUOTES):
+        scratch.db.execute("BEGIN TRANSACTION")
         broken = _copied_part(rest, header, into=into, scratch=scratch)
-        rejected += [(path.name, before + line, "", WHY.get(kind, OTHERWISE)) for line, kind, _, _ in broken]
-        open_quotes = [
-            (line, place) for line, kind, place, swallows in broken if kind == OPEN_QUOTE and swallows
-        ]
-        if not open_quotes:
+        swallows = next((found for found in broken if found.swallows), None)
+        scratch.db.execute("COMMIT" if swallows is None else "ROLLBACK")
+        if swallows is not None:
+            head, rest = _cut(rest, swallows.place, scratch.folder, turn)
+            broken = [*_copied_part(head, header, into=into, scratch=scratch), swallows]
+        rejected += [(path.name, before + found.line, "", WHY.get(found.kind, OTHERWISE)) for found in broken]
+        if swallows is None:
             return pl.DataFrame(rejected, schema=REJECTED_COLUMNS, orient="row")
-        line, place = open_quotes[-1]
-        rest, before = _behind(rest, place, scratch.folder / f"rest-{turn % 2}.csv"), before + line - 1
+        before += swallows.line - 1
     raise _unreadable(path)
 
 
-def _copied_part(
-    path: Path, header: CsvHeader, *, into: str, scratch: Scratch
-) -> list[tuple[int, str, int, bool]]:
-    """Copy what can be read; give line, kind of error, place in bytes, and whether more lines were swallowed."""
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A line that is no row: its number, what is wrong, where it begins (the first byte is 1), if it took others in."""
+
+    line: int
+    kind: str
+    place: int
+    swallows: bool
+
+
+def _copied_part(path: Path, header: CsvHeader, *, into: str, scratch: Scratch) -> list[_Broken]:
+    """Copy what can be read; give the lines that cannot, in order."""
     keep = "store_rejects = true, rejects_limit = 0, rejects_table = 'broken_lines', rejects_scan = 'broken_scan'"
     try:
         scratch.db.execute("DROP TABLE IF EXISTS broken_lines; DROP TABLE IF EXISTS broken_scan")
         scratch.db.execute(f"{into} {csv_scan([path], header, more=keep, quotes=True)}")
-        return scratch.db.execute(
-            "SELECT line, error_type, byte_position, contains(csv_line, chr(10)) FROM broken_lines "
-            "QUALIFY row_number() OVER (PARTITION BY line ORDER BY byte_position) = 1 ORDER BY line"
+        rows = scratch.db.execute(
+            "SELECT line, error_type, line_byte_position,"
+            f" error_type = '{OPEN_QUOTE}' AND contains(rtrim(csv_line, chr(13) || chr(10)), chr(10))"
+            " FROM broken_lines"
+            " QUALIFY row_number() OVER (PARTITION BY line ORDER BY byte_position) = 1 ORDER BY line"
         ).fetchall()
     except duckdb.Error as error:
         raise _unreadable(path) from error
+    return [_Broken(*row) for row in rows]
 
 
-def _behind(path: Path, place: int, to: Path) -> Path:
-    """The header and what follows the line that begins with byte ``place`` (the first is 1), as a file."""
-    with _opened(path) as file, to.open("wb") as rest:
+def _cut(path: Path, place: int, folder: Path, turn: int) -> tuple[Path, Path]:
+    """What stands before the line that begins with byte ``place``, and the header with what follows that line."""
+    head, rest = folder / "head.csv", folder / f"rest-{turn % 2}.csv"
+    with _opened(path) as file, head.open("wb") as before, rest.open("wb") as behind:
         header = file.readline(LONGEST_LINE)
-        rest.write(header)
+        before.write(header)
+        behind.write(header)
         left = place - 1 - len(header)
         while left > 0:
-            left -= len(file.read(min(left, 1 << 20)))
+            piece = file.read(min(left, 1 << 20))
+            before.write(piece)
+            left -= len(piece) or left
         file.readline()
-        shutil.copyfileobj(file, rest, 1 << 20)
-    return to
+        shutil.copyfileobj(file, behind, 1 << 20)
+    return head, rest

@@ -21,6 +21,7 @@ class Described:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self.entries: dict[str, CodeEntry] = {}
+        self.made_of: dict[str, tuple[str, ...]] = {}
 
     def concept(self, number: int) -> str:
         """The code of a concept, described with all that is above it."""
@@ -43,6 +44,13 @@ class Described:
             once = tuple(dict.fromkeys(parents))
             self.entries[code] = CodeEntry(code=code, description=description, parents=once, role=role)
 
+    def add_made(
+        self, code: str, description: str, *, of: tuple[str, ...], parents: Iterable[str] = ()
+    ) -> None:
+        """Describe a code that is made of others, which stay described as long as it is."""
+        self.add(code, description, parents=parents)
+        self.made_of[code] = of
+
     def name(self, code: str) -> str:
         """What a code is called."""
         return self.entries[code].description
@@ -62,23 +70,35 @@ class Described:
             others = tuple(parent for parent in entry.parents if not names_concept(parent))
             self.entries[code] = replace(entry, parents=(*others, place, *(set(self.numbers(code)) - {code})))
 
-    def frame(self, units: Mapping[str, Counter[str]], decimals: Mapping[str, int]) -> pl.DataFrame:
-        """All codes in order, with each one's most frequent unit and the decimals that its values need."""
+    def frame(
+        self, met: Iterable[str], units: Mapping[str, Counter[str]], decimals: Mapping[str, int]
+    ) -> pl.DataFrame:
+        """The codes met in events and what they rest on, each with its most frequent unit and the decimals it needs."""
         rows = [
             {
                 "code": code,
-                "description": entry.description,
-                "parent_codes": list(entry.parents),
-                "role": entry.role,
+                "description": self.entries[code].description,
+                "parent_codes": list(self.entries[code].parents),
+                "role": self.entries[code].role,
                 "unit": min(units[code], key=lambda unit: (-units[code][unit], unit))
                 if code in units
                 else None,
                 "decimals": decimals.get(code),
             }
-            for code, entry in sorted(self.entries.items())
+            for code in sorted(self._rests_on(met))
         ]
         kinds = {name: CODE_COLUMNS[name] for name in (rows[0] if rows else ("code",))}
         return fit_columns(pl.DataFrame(rows, schema=kinds), CODE_COLUMNS, what="codes")
+
+    def _rests_on(self, met: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        waiting = list(met)
+        while waiting:
+            code = waiting.pop()
+            if code in self.entries and code not in found:
+                found.add(code)
+                waiting += [*self.entries[code].parents, *self.made_of.get(code, ())]
+        return found
 
 
 def names_concept(code: str) -> bool:

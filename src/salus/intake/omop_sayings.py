@@ -133,11 +133,12 @@ def _clinical(book: _Book, saying: Saying, table: OmopTable) -> None:
     if table.before:
         plain, base = base, f"{table.before}{BETWEEN}{base}"
         title = f"{table.name.replace('_', ' ').capitalize()}: {book.described.name(plain)}"
-        book.described.add(base, title, parents=book.described.numbers(plain))
+        book.described.add_made(base, title, of=(plain,), parents=book.described.numbers(plain))
     book.described.mark(base, table.name)
     _values(book, saying, table, base)
     if table.ends[0]:
-        book.described.add(f"{END}{BETWEEN}{base}", f"End of: {book.described.name(base)}")
+        title = f"End of: {book.described.name(base)}"
+        book.described.add_made(f"{END}{BETWEEN}{base}", title, of=(base,))
         book.mean(Meaning(saying.said, f"{END}{BETWEEN}{base}", At.END))
     for part, prefix, at in (("at_start", ADMITTED_FROM, At.START), ("at_end", DISCHARGED_TO, At.END)):
         place = book.code(saying.parts, part, table.prefix) if f"{part}_concept" in saying.parts else None
@@ -149,7 +150,8 @@ def _derived(book: _Book, code: str, plain: Meaning) -> None:
     """An event whose code puts a word before that of a thing: it is not of its kind, but names its concept."""
     own = book.described.numbers(plain.code)
     title = code.partition(BETWEEN)[0].replace("_", " ").capitalize()
-    book.described.add(code, f"{title}: {book.described.name(plain.code)}", parents=own)
+    name = f"{title}: {book.described.name(plain.code)}"
+    book.described.add_made(code, name, of=(plain.code,), parents=own)
     book.mean(Meaning(plain.said, code, plain.at))
 
 
@@ -162,9 +164,10 @@ def _values(book: _Book, saying: Saying, table: OmopTable, base: str) -> None:
         return
     told = book.described.concept(answer)
     code = answer_code(base, told)
-    book.described.add(
+    book.described.add_made(
         code,
         f"{book.described.name(base)}: {book.described.name(told)}",
+        of=(base, told),
         parents=[base, *book.described.numbers(told)],
     )
     book.mean(Meaning(saying.said, code, At.START, Carries.WORDS))

@@ -29,6 +29,8 @@ FIRST_LOCAL = 2_000_000_001
 NO_VOCABULARY = "SALUS"
 """The vocabulary of codes that name none."""
 VISIT_DETAIL = "VISIT_DETAIL"
+ANSWERING = tuple(table.name for table in CLINICAL if table.value.answer)
+"""Tables whose rows have answers."""
 TABLES = {table.name: table for table in CLINICAL}
 BY_PREFIX = {table.prefix: table.name for table in reversed(CLINICAL)}
 """What stands before a word of the source, and the table of such words."""
@@ -183,14 +185,15 @@ def _place(code: str, role: str, valued: bool, numbering: Numbering) -> Place:
 
 def _row(code: str, valued: bool, numbering: Numbering) -> Place:
     question, answer = split_answer(code)
-    table = _table(code, numbering, valued)
-    if answer is not None and _table(question, numbering, valued) in ("measurement", "observation"):
-        table = _table(question, numbering, valued)
+    if answer is not None and not code.startswith(f"{VISIT_DETAIL}{BETWEEN}"):
+        marks = [table for table in _marks(question, numbering) if table in ANSWERING]
+        table = marks[0] if marks else ANSWERING[-1]
         number, word = _said(question, table, numbering)
         told = numbering.number(answer, table, told_by=code)
         return Place(
             code=code, part=Part.ANSWER, table=table, base=question, concept=number, word=word, answer=told
         )
+    table = _table(code, numbering, valued)
     number, word = _said(code.removeprefix(f"{VISIT_DETAIL}{BETWEEN}"), table, numbering, told_by=code)
     return Place(code=code, part=Part.ROW, table=table, base=code, concept=number, word=word)
 
@@ -205,10 +208,9 @@ def _said(code: str, table: str, numbering: Numbering, *, told_by: str = "") -> 
 
 def _table(code: str, numbering: Numbering, valued: bool) -> str:
     """The table that a code's parents name, else that of its domain, of its vocabulary, or the one for all else."""
-    for parent in numbering.parents.get(code) or ():
-        prefix, _, rest = parent.partition(BETWEEN)
-        if prefix == OMOP and rest in TABLES:
-            return rest
+    marks = _marks(code, numbering)
+    if marks:
+        return marks[0]
     if code.startswith(f"{VISIT_DETAIL}{BETWEEN}"):
         return "visit_detail"
     prefix = code.partition(BETWEEN)[0]
@@ -220,6 +222,12 @@ def _table(code: str, numbering: Numbering, valued: bool) -> str:
     if code in numbering.known and numbering.known[code].domain in domains:
         return domains[numbering.known[code].domain]
     return BY_VOCABULARY.get(prefix, "observation")
+
+
+def _marks(code: str, numbering: Numbering) -> list[str]:
+    """The tables whose rows became this code: ``OMOP//measurement`` among its parents."""
+    parts = [parent.partition(BETWEEN) for parent in numbering.parents.get(code) or ()]
+    return [rest for prefix, _, rest in parts if prefix == OMOP and rest in TABLES]
 
 
 def _trait(code: str, prefix: str, name: str, numbering: Numbering) -> Place:

@@ -38,7 +38,7 @@ def clinical_rows(frame: pl.DataFrame, table: OmopTable, units: Mapping[str, int
     said = frame.filter(pl.col(PART) == Part.ROW)
     answered = frame.filter(pl.col(PART) == Part.ANSWER)
     plain = ["subject_id", "time", "concept", "word", "numeric_value", "text_value", "unit"]
-    rows = said.select(KEY, *plain).join(
+    rows = said.select(KEY, *plain, said=pl.lit(True)).join(
         answered.select(KEY, "answer", *plain), on=KEY, how="full", coalesce=True, suffix="_answer"
     )
     rows = rows.with_columns(pl.coalesce(name, f"{name}_answer").alias(name) for name in plain).sort(KEY)
@@ -49,7 +49,7 @@ def clinical_rows(frame: pl.DataFrame, table: OmopTable, units: Mapping[str, int
     ):
         more = frame.filter(pl.col(PART) == part).select(KEY, **names)
         rows = rows.join(more, on=KEY, how="left", maintain_order="left")
-    named = _named(table)
+    rows, named = _beside(rows, table), _named(table)
     return (
         rows.with_columns(_values(rows, table, units))
         .select(pl.col(column).alias(name) for name, column in named.items())
@@ -78,12 +78,7 @@ def _dates(table: OmopTable, named: Mapping[str, str]) -> list[pl.Expr]:
 def _values(rows: pl.DataFrame, table: OmopTable, units: Mapping[str, int]) -> list[pl.Series | pl.Expr]:
     """The columns of the value, by their names in OMOP."""
     value = table.value
-    texts = rows["text_value"]
-    if value.operator:
-        distinct = texts.drop_nulls().unique()
-        beside = {text: read_beside(text) for text in distinct}
-    else:
-        beside = {}
+    beside = {text: read_beside(text) for text in rows["beside"].drop_nulls().unique()}
     number = pl.col("numeric_value").cast(pl.String).cast(pl.Float64)
     columns: dict[str, pl.Expr] = {}
     if value.number:
@@ -95,12 +90,12 @@ def _values(rows: pl.DataFrame, table: OmopTable, units: Mapping[str, int]) -> l
         columns[value.operator] = sign.replace_strict(OPERATOR_NUMBERS, default=None, return_dtype=pl.Int64)
         columns[value.low] = _looked_up(beside, "low", pl.Float64())
         columns[value.high] = _looked_up(beside, "high", pl.Float64())
-    words = _looked_up(beside, "words", pl.String()) if beside else pl.col("text_value")
-    for name in (value.text, value.source_text):
-        if name:
-            columns[name] = (
-                words if name == (value.text or value.source_text) else pl.lit(None, dtype=pl.String)
-            )
+    words = _looked_up(beside, "words", pl.String())
+    words = pl.when(pl.col("beside").is_null()).then("text_value").otherwise(words)
+    if name := value.text or value.source_text:
+        columns[name] = words
+    if value.text and value.source_text:
+        columns[value.source_text] = pl.lit(None, dtype=pl.String)
     if value.answer:
         columns[value.answer] = pl.col("answer")
     if value.unit:
@@ -109,11 +104,22 @@ def _values(rows: pl.DataFrame, table: OmopTable, units: Mapping[str, int]) -> l
     return [column.alias(name) for name, column in columns.items()]
 
 
+def _beside(rows: pl.DataFrame, table: OmopTable) -> pl.DataFrame:
+    """Add the text that stands beside a number: a text alone is one only where it is a bound, an answer's never."""
+    text = pl.col("text_value")
+    bounds = [
+        told for told in rows["text_value"].drop_nulls().unique() if read_beside(told).bound is not None
+    ]
+    numbered = pl.col("numeric_value").is_not_null() | text.is_in(bounds)
+    here = pl.col("said").is_not_null() & numbered & pl.lit(bool(table.value.operator))
+    return rows.with_columns(beside=pl.when(here).then(text))
+
+
 def _looked_up(beside: Mapping[str, Beside], part: str, kind: pl.DataType) -> pl.Expr:
     """One part of what stands beside numbers, by the text it was read from."""
     found = {text: getattr(told, part) for text, told in beside.items()}
     if not found:
         return pl.lit(None, dtype=kind)
-    return pl.col("text_value").replace_strict(
+    return pl.col("beside").replace_strict(
         list(found), pl.Series(list(found.values()), dtype=kind), default=None, return_dtype=kind
     )
