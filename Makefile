@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers serve docs clean
+.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -105,6 +105,10 @@ bench-spine: $(VENV)/.installed-cohort
 
 bench-peers: $(VENV)/.installed
 	PIP_INDEX_ARGS="$(PIP_INDEX_ARGS)" $(BIN)/python -m benchmarks.peers $(PEERS)
+
+bench-inference: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.inference --model $(DEMO)/cohort/model --timeline $(DEMO)/cohort/timeline
+	$(BIN)/python -m benchmarks.peers --only
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.folder_map

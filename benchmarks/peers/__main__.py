@@ -180,6 +180,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, help="default: each contestant's own")
     parser.add_argument("--budget-seconds", type=float, default=BUDGET_SECONDS)
     given = parser.parse_args()
+    if given.only == []:
+        print(json.dumps({"file": str(write_numbers().relative_to(ROOT)), "failed": []}))
+        return
     if given.data is None or not (given.data / tables.SOURCE).exists():
         parser.error(f"no {tables.SOURCE} below --data or $SALUS_DATA")
     place = Place(build=given.build.resolve(), budget_seconds=given.budget_seconds)
