@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
+    BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
     ConditionUnmet,
@@ -33,6 +34,7 @@ from salus.errors.model import (
     ModelOtherVersion,
     NothingToCompare,
     OtherTimeline,
+    PrivacyRefused,
     SettingsRefused,
     TaskCodeUnknown,
     TaskError,
@@ -106,6 +108,7 @@ from salus.errors.run import (
 __all__ = [
     "AnswerStrange",
     "BooksUnbalanced",
+    "BudgetTooSmall",
     "BundleBroken",
     "ChecksumWrong",
     "ClusterUnfit",
@@ -144,6 +147,7 @@ __all__ = [
     "OutOfMemory",
     "OutletError",
     "PortTaken",
+    "PrivacyRefused",
     "ProgrammeError",
     "ProposalBlocked",
     "ProtocolChanged",

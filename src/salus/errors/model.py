@@ -83,6 +83,18 @@ class LearntByHeart(ModelError):
     code = "SAL-314"
 
 
+class PrivacyRefused(SettingsRefused):
+    """A privacy budget is no budget: ε or δ out of range, or given without asking for privacy."""
+
+    code = "SAL-316"
+
+
+class BudgetTooSmall(ModelError):
+    """A privacy budget is too small for so few patients: nothing could be learnt."""
+
+    code = "SAL-317"
+
+
 class ValueNotFinite(ModelError):
     """A value of a timeline is infinite or not a number."""
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
 from salus.findings import file_digest
 from salus.trajectory.network import Network, Size
+from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainLog, TrainSettings
 from salus.trajectory.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 
@@ -53,7 +54,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A network with its vocabulary, settings, training log and lineage.
+    """A network with its vocabulary, settings, training log and lineage; ``privacy``: what is proved, where it is.
 
     ``digest`` of model.json and of the other ``files``: known once the model has been on disk.
     """
@@ -64,6 +65,7 @@ class Model:
     log: TrainLog
     lineage: Lineage
     codes: list[dict[str, object]]
+    privacy: Privacy | None = None
     digest: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -86,6 +88,7 @@ def save_model(model: Model, folder: Path) -> None:
         "log": asdict(model.log),
         "lineage": asdict(model.lineage),
         "codes": model.codes,
+        "privacy": None if model.privacy is None else asdict(model.privacy),
         "files": files,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
@@ -117,6 +120,7 @@ def load_model(folder: Path) -> Model:
             log=TrainLog(**about["log"]),
             lineage=Lineage(**about["lineage"]),
             codes=about["codes"],
+            privacy=Privacy.read(about.get("privacy")),
             digest=file_digest(folder / ABOUT),
             files=about["files"],
         )

@@ -15,7 +15,12 @@ from torch.nn import functional as F
 
 class Recurrence(nn.Module):
     """A gated recurrent unit (Cho et al. 2014, arXiv:1406.1078), its reset gate applied after the product
-    and with no bias of its own for the state: that of the inputs serves both."""
+    and with no bias of its own for the state: that of the inputs serves both.
+
+    ``plain``: whole records go step by step through :meth:`step`, whose parts can be watched.
+    """
+
+    plain = False
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -25,8 +30,18 @@ class Recurrence(nn.Module):
 
     def forward(self, inputs: Tensor, sizes: Tensor) -> Tensor:
         """Whole records: inputs (M, width) in packed order, ``sizes`` rows at each step -> states (M, width)."""
+        if self.plain:
+            return self._stepwise(inputs, sizes.tolist())
         states: Tensor = _Steps.apply(self.inner(inputs), self.weight, sizes.tolist())  # type: ignore[no-untyped-call]
         return states
+
+    def _stepwise(self, inputs: Tensor, sizes: list[int]) -> Tensor:
+        state, states, place = inputs.new_zeros(sizes[0] if sizes else 0, inputs.shape[1]), [inputs[:0]], 0
+        for size in sizes:
+            state = self.step(inputs[place : place + size], state[:size])
+            states.append(state)
+            place += size
+        return torch.cat(states)
 
     def step(self, inputs: Tensor, state: Tensor) -> Tensor:
         """One moment on: (N, width) and (N, width) -> (N, width)."""

@@ -38,7 +38,8 @@ def describe(folder: Path) -> ModelCard:
         protection=model.vocabulary.protection,
         groups=tuple(one.name for one in model.vocabulary.fields if one.static),
         knows_death=any(entry.death for entry in model.vocabulary.entries),
-        differentially_private=False,
+        differentially_private=model.privacy is not None,
+        privacy=model.privacy,
         settings=model.settings,
         losses=_losses(model.log),
         memorised_kept=_memorised(model.log.kept()),
@@ -89,7 +90,7 @@ def _losses(log: TrainLog) -> Losses:
     best = log.kept()
     last = log.curve[-1] if log.curve else {}
     return Losses(
-        best=log.best_loss,
+        best=log.best_loss if log.curve else None,
         best_epoch=best.get("epoch"),
         code=best.get("code"),
         value=best.get("value"),

@@ -19,6 +19,7 @@ from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.devices import Device, device_for
 from salus.trajectory.learner import SHARES
 from salus.trajectory.memorisation import MOST_TOLD_APART
+from salus.trajectory.privacy import Privacy
 from salus.trajectory.reading import Lessons, Room, prepare_shards
 from salus.trajectory.shelf import WINDOW_FACTS
 from salus.trajectory.sizes import Scale, settings_for
@@ -26,6 +27,7 @@ from salus.trajectory.training import TrainLog, TrainSettings, fit
 from salus.workflows.code_version import code_commit
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
+from salus.workflows.train_private import PrivateChoices, check_budget, private_model
 
 MOST_WORKERS = 1_000
 
@@ -38,7 +40,7 @@ class TrainResult:
     """
 
     model: Path
-    curve: Path
+    curve: Path | None
     patients: int
     facts: int
     codes: int
@@ -48,11 +50,12 @@ class TrainResult:
     patients_per_second: float
     facts_per_second: float
     epochs: float
-    best_loss: float
+    best_loss: float | None
     told_apart: float | None
     told_apart_lower: float | None
     told_apart_upper: float | None
     stopped: str
+    privacy: Privacy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,8 @@ class TrainChoices:
 
     ``size``: how large a model, and how it is trained. ``window_facts``: how many facts are held in memory together
     where there are more. ``device``: on what to compute. ``memorisation``: training stops when a patient's loss alone
-    tells training from tuning patients with an AUROC surely above it; 1: never.
+    tells training from tuning patients with an AUROC surely above it; 1: never. ``private``: train with differential
+    privacy within this budget; of the other choices only the seed then has a say.
     """
 
     minutes: float = 5.5
@@ -71,6 +75,7 @@ class TrainChoices:
     device: Device = Device.AUTO
     window_facts: int = WINDOW_FACTS
     memorisation: float = MOST_TOLD_APART
+    private: PrivateChoices | None = None
 
 
 def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress) -> TrainResult:
@@ -81,6 +86,11 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     _check(choices)
     _check_free(to)
     device_for(choices.device)
+    if choices.private is not None:
+        check_budget(choices.private)
+        model = private_model(timeline, choices.private, seed=choices.seed, progress=progress)
+        _write(model, to)
+        return _result(model, to, model.log)
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
     checkpoint = to.with_name(f".{to.name}.training")
@@ -183,7 +193,8 @@ def _write(model: Model, to: Path) -> None:
     try:
         partial.mkdir(parents=True)
         save_model(model, partial)
-        draw_learning_curve(model.log, partial / "learning_curve.svg")
+        if model.log.curve:
+            draw_learning_curve(model.log, partial / "learning_curve.svg")
         shutil.rmtree(to, ignore_errors=True)
         partial.rename(to)
     finally:
@@ -194,7 +205,7 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
     seconds, kept = max(log.seconds, 1e-9), log.kept()
     return TrainResult(
         model=to,
-        curve=to / "learning_curve.svg",
+        curve=to / "learning_curve.svg" if log.curve else None,
         patients=model.lineage.patients_train,
         facts=log.facts_seen,
         codes=model.vocabulary.size,
@@ -204,9 +215,10 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         patients_per_second=log.patients_seen / seconds,
         facts_per_second=log.facts_seen / seconds,
         epochs=log.epochs,
-        best_loss=log.best_loss,
+        best_loss=log.best_loss if log.curve else None,
         told_apart=kept.get("auroc"),
         told_apart_lower=kept.get("auroc_lower"),
         told_apart_upper=kept.get("auroc_upper"),
         stopped=log.stopped,
+        privacy=model.privacy,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
+from salus.trajectory.privacy import Privacy
 from salus.workflows.pages.card_words import (
     BEFORE_USE,
     SETTING_WORDS,
@@ -39,7 +40,7 @@ def card_sheet(card: ModelCard, *, made: datetime) -> Sheet:
         title=f"Model card: {name or card.folder}",
         lead="What this model is, what it is for, and what is known of it from its own folder.",
         made=made.isoformat(),
-        digest=card.lineage.timeline_digest,
+        digest=card.lineage.timeline_digest or "not kept",
         seed=card.settings.seed,
         sections=(
             _details(card),
@@ -102,6 +103,10 @@ def _uses(card: ModelCard) -> Table:
 
 def _evaluation_data(card: ModelCard) -> Section:
     lineage = card.lineage
+    if card.privacy:
+        return Section(
+            name="evaluation", heading="Evaluation data", words=("None: looking at patients costs privacy.",)
+        )
     held_out = "not recorded" if lineage.patients_held_out is None else count(lineage.patients_held_out)
     return Section(
         name="evaluation",
@@ -115,28 +120,36 @@ def _evaluation_data(card: ModelCard) -> Section:
 
 def _training_data(card: ModelCard) -> Section:
     lineage, vocabulary, hidden = card.lineage, card.vocabulary, card.protection
-    data = (
+    about = (
         ("data set", lineage.data_set or "not named"),
         ("licence", lineage.licence or "not said"),
         ("splits", lineage.splits or "not said"),
+    )
+    exact = (
         ("patients: training", count(lineage.patients_train)),
         ("patients: tuning", count(lineage.patients_tuning)),
         ("facts: training", _known(lineage.facts_train)),
         ("facts: tuning", _known(lineage.facts_tuning)),
         ("rows after death, set aside", count(lineage.facts_after_death)),
     )
-    said = (
+    data = about + (
+        (("patients: training, with noise", count(lineage.patients_train)),) if card.privacy else exact
+    )
+    spoken = (
         ("fields (what can be said once at a moment)", count(vocabulary.fields)),
         ("of these without a time", count(vocabulary.static_fields)),
         ("codes", count(vocabulary.codes)),
         ("of these with numbers", count(vocabulary.numbers)),
         ("levels (bins of values, codes of choices)", count(vocabulary.levels)),
+    )
+    kept_back = (
         ("least patients a code or an extreme needs", count(hidden.least_patients)),
         ("codes withheld", count(hidden.withheld_codes)),
         ("facts withheld", count(hidden.withheld_facts)),
         ("facts backed off to what their code is a kind of", count(hidden.backed_off_facts)),
         ("text values not learnt", count(hidden.text_values)),
     )
+    said = spoken if card.privacy else spoken + kept_back
     return Section(
         name="training",
         heading="Training data",
@@ -148,6 +161,8 @@ def _training_data(card: ModelCard) -> Section:
 
 
 def _analyses(card: ModelCard) -> Section:
+    if card.privacy:
+        return Section(name="analyses", heading="Quantitative analyses", tables=(_budget(card.privacy),))
     losses = card.losses
     rows = (
         ("tuning patients, weights kept", _nats(losses.best)),
@@ -162,6 +177,27 @@ def _analyses(card: ModelCard) -> Section:
         heading="Quantitative analyses",
         figures=(CURVE,),
         tables=(_pairs("t-losses", "Loss, nats a fact", rows, words=1), _memorised(card)),
+    )
+
+
+def _budget(privacy: Privacy) -> Table:
+    """What the budget was spent on."""
+    rows = [
+        (one.what, f"{one.noise:.2f}", f"{one.rate:.1%}", count(one.times), f"{one.alone:.2f}")
+        for one in privacy.spent
+    ]
+    return Table(
+        name="t-budget",
+        caption=f"What was asked of patients: ε = {privacy.epsilon:.2f} together, δ = {privacy.delta:.1g}; "
+        f"gradients clipped at {privacy.clip:g}",
+        heads=(
+            "answer",
+            "noise, in units of one patient",
+            "share of patients in each",
+            "times",
+            "ε, if it were alone",
+        ),
+        rows=tuple(rows),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from salus.trajectory.privacy import Privacy
 from salus.trajectory.vocabulary import BIRTH, START, Clock
 from salus.workflows.pages.model_card import ModelCard
 from salus.workflows.pages.words import count
@@ -63,6 +64,11 @@ def not_for(card: ModelCard) -> tuple[str, ...]:
         *(["How long anything takes: its times are only an order."] if card.clock.order_only else []),
         *([] if card.knows_death else ["Deaths: no code that it knows means one."]),
         *(
+            ["Rare things: codes too rare to stand out from the noise are never drawn."]
+            if card.privacy
+            else []
+        ),
+        *(
             [
                 f"Rare things: codes that fewer than {hidden.least_patients} training patients have were withheld "
                 f"({count(hidden.withheld_codes)}) and are never drawn."
@@ -93,6 +99,12 @@ def groups(card: ModelCard) -> tuple[str, ...]:
 
 def metrics(card: ModelCard) -> tuple[str, ...]:
     """What the numbers on the card mean."""
+    if card.privacy:
+        return (
+            "ε: whatever anybody concludes from this model becomes at most e^ε times as likely, or as unlikely, by one "
+            "patient having taken part or not; δ bounds the chance that this fails.",
+            "No loss was measured: looking at patients would have taken from the budget.",
+        )
     return (
         LOSS,
         "Learnt by heart: the mean loss of tuning patients less that of a sample of training patients, and the chance "
@@ -104,6 +116,13 @@ def metrics(card: ModelCard) -> tuple[str, ...]:
 def network(card: ModelCard) -> tuple[str, ...]:
     """What was trained, and how, in sentences."""
     settings, ended = card.settings, card.losses
+    if card.privacy:
+        return (
+            f"A recurrence over moments and a small network for the facts of a moment, of width {settings.width}: "
+            f"{count(card.parameters)} parameters.",
+            f"Trained for {count(card.privacy.steps)} steps, each with a random {card.privacy.rate:.1%} of the "
+            "patients; every patient's gradient was clipped and noise added to the sum. Kept are the averaged weights.",
+        )
     return (
         f"A recurrence over moments and a small network for the facts of a moment, of width {settings.width}: "
         f"{count(card.parameters)} parameters.",
@@ -122,15 +141,26 @@ def _after(epoch: float | None) -> str:
 def privacy(card: ModelCard) -> tuple[str, ...]:
     """How the patients behind the model are protected, and how far."""
     hidden, least = card.protection, card.protection.least_patients
+    if card.privacy:
+        return _proved(card.privacy)
     return (
         f"Protected before training: codes that fewer than {least} patients have count as what they are a kind of "
         f"({count(hidden.backed_off_facts)} facts) or are withheld ({count(hidden.withheld_codes)} codes, "
         f"{count(hidden.withheld_facts)} facts); no value is drawn beyond what at least {least} patients reach.",
-        "Trained with differential privacy."
-        if card.differentially_private
-        else "Not differentially private: protection rests on these rules and on measured attacks, not on a proof.",
+        "Not differentially private: protection rests on these rules and on measured attacks, not on a proof.",
         "The folder holds learnt numbers and the names of codes, no records. Until its evidence says otherwise, treat "
         "it as the personal data it was learnt from.",
+    )
+
+
+def _proved(privacy: Privacy) -> tuple[str, ...]:
+    return (
+        f"Differentially private: ε = {privacy.epsilon:.2f} at δ = {privacy.delta:.1g} (asked for: "
+        f"{privacy.epsilon_asked:g}), counted by {privacy.accountant}. The unit is {privacy.unit}.",
+        f"The ε covers {', '.join(privacy.covers)}. Taken as public: {'; '.join(privacy.public)}.",
+        "It does not cover what is measured later with the records themselves (salus appraise), nor how long training "
+        "took. A second model of the same patients adds its own ε.",
+        "The folder holds learnt numbers, no records, no exact count and no digest of the data.",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from salus.trajectory.artefact import Lineage
 from salus.trajectory.memorisation import Memorised
+from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainSettings
 from salus.trajectory.vocabulary import Clock, Protection
 
@@ -30,7 +31,7 @@ class Losses:
     ``code``, ``value`` and ``wait`` add up to ``best``; None where the kept weights were never checked.
     """
 
-    best: float
+    best: float | None
     best_epoch: float | None
     code: float | None
     value: float | None
@@ -57,7 +58,8 @@ class ModelCard:
     """A model in figures. ``groups``: static fields, by which the model tells patients apart.
 
     ``files``: SHA-256 of each file; ``digest`` is that of model.json, which names the others. ``memorised_kept``: how
-    much better training patients are known, with the weights kept, and at the last check.
+    much better training patients are known, with the weights kept, and at the last check. ``privacy``: what is
+    proved of them; None: nothing.
     """
 
     folder: str
@@ -71,6 +73,7 @@ class ModelCard:
     groups: tuple[str, ...]
     knows_death: bool
     differentially_private: bool
+    privacy: Privacy | None
     settings: TrainSettings
     losses: Losses
     memorised_kept: Memorised | None
