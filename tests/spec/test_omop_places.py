@@ -20,6 +20,10 @@ TABLES = {
     "visit_occurrence": VISIT + "4,1,9201,2026-03-01,2026-03-01 08:00:00,2026-03-04,,x,9203,8536\n",
     "condition_occurrence": CONDITION
     + "1,1,0,2026-03-01,,2026-03-02,,J18.9,45591453\n2,2,0,2026-03-01,,,,word,0\n",
+    "concept_relationship": "concept_id_1,concept_id_2,relationship_id,invalid_reason\n"
+    "45591453,255848,Maps to,\n255848,45591453,Mapped from,\n",
+    "concept_ancestor": "ancestor_concept_id,descendant_concept_id,min_levels_of_separation,max_levels_of_separation\n"
+    "255848,255848,0,0\n4024567,255848,1,2\n8536,4024567,1,1\n8536,255848,2,2\n",
     "observation": OBSERVATION + '1,1,4041306,2026-03-03,,"since, youth",0,\n',
 }
 

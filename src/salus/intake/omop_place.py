@@ -21,11 +21,15 @@ COLUMNS_NEEDED = {table.name: table.required for table in CLINICAL} | {PERSON: P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OmopPlace:
-    """Where a source is, and what it does not say of itself: the zone of its clocks, the schema of its tables."""
+    """Where a source is, and what it does not say of itself: the zone of its clocks, the schema of its tables.
+
+    ``rows_a_range``: about how many rows are asked of a database at once.
+    """
 
     where: str
     zone: str = "UTC"
     schema: str = ""
+    rows_a_range: int = 500_000
 
 
 @dataclass(frozen=True, slots=True)
