@@ -103,14 +103,9 @@ def _copy_vocabulary(server: _Server, tables: Mapping[str, _Table], met: set[int
     known = set(met)
     for name, table in tables.items():
         _fill(f"CREATE TABLE {_copied(name)} AS SELECT * FROM part", _select(name, table, "false"), server)
-    if table := tables.get("concept_relationship"):
-        _copy_where(
-            "concept_relationship",
-            table,
-            f"concept_id_1 IN ({{}}) AND relationship_id IN {UPWARDS}",
-            server,
-            known,
-        )
+    if "concept_relationship" in tables:
+        upwards = f"concept_id_1 IN ({{}}) AND relationship_id IN {UPWARDS}"
+        _copy_where("concept_relationship", tables["concept_relationship"], upwards, server, known)
         known |= _told(server, "concept_relationship", "concept_id_2")
     if "concept_ancestor" in tables:
         ancestor = tables["concept_ancestor"]
