@@ -27,6 +27,8 @@ class Command:
     error_code: int | None = None
 
 
+ROWS = 24
+"""Of the screen that the help has to fit."""
 GROUPS = ("Start here", "The road, step by step", "May we use it?")
 
 COMMANDS: dict[str, Command] = {
@@ -57,6 +59,13 @@ COMMANDS: dict[str, Command] = {
         "Read a source's files into a timeline, with balanced books",
         "The road, step by step",
         "salus ingest examples/cohort/source.yaml --input build/data/cohort --to build/timeline",
+    ),
+    "listen": Command(
+        "salus.cli.listen",
+        "listen",
+        "Take HL7 v2 messages over MLLP and keep them for ingest",
+        "The road, step by step",
+        "salus listen --mllp 127.0.0.1:2575 --to build/messages",
     ),
     "quality": Command(
         "salus.cli.quality",
@@ -176,13 +185,17 @@ def _dispatch(given: list[str]) -> int:
 
 
 def overview() -> str:
-    """Give the help screen: every command with its one line, inside 80 columns and 24 rows."""
+    """Give the help screen: every command with its one line, inside 80 columns and 24 rows: gaps go where they fit."""
     lines = [
         f"Salus {__version__} learns to generate patients' timelines: evidence for every number.",
         "salus COMMAND --help shows options and an example. Every command takes --json.",
     ]
-    for group in GROUPS:
-        members = [(name, command) for name, command in COMMANDS.items() if command.group == group]
-        if members:
-            lines += ["", group, *(f"  {name:<9} {command.help}" for name, command in members)]
+    groups = [
+        (group, [(name, command) for name, command in COMMANDS.items() if command.group == group])
+        for group in GROUPS
+    ]
+    gaps = ROWS - len(lines) - len(COMMANDS) - len(groups)
+    for place, (group, members) in enumerate(groups):
+        lines += ([""] if place >= len(groups) - gaps else []) + [group]
+        lines += [f"  {name:<9} {command.help}" for name, command in members]
     return "\n".join(lines)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
-    BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
     ConditionUnmet,
@@ -34,7 +33,6 @@ from salus.errors.model import (
     ModelOtherVersion,
     NothingToCompare,
     OtherTimeline,
-    PrivacyRefused,
     SettingsRefused,
     TaskCodeUnknown,
     TaskError,
@@ -64,6 +62,7 @@ from salus.errors.programme import (
     WorkspaceError,
 )
 from salus.errors.records import (
+    AddressRefused,
     AnswerStrange,
     BooksUnbalanced,
     ChecksumWrong,
@@ -75,6 +74,7 @@ from salus.errors.records import (
     InputEmpty,
     InputMissing,
     InputUnreadable,
+    JournalTaken,
     NothingToExport,
     OtherSource,
     OutletError,
@@ -106,9 +106,9 @@ from salus.errors.run import (
 )
 
 __all__ = [
+    "AddressRefused",
     "AnswerStrange",
     "BooksUnbalanced",
-    "BudgetTooSmall",
     "BundleBroken",
     "ChecksumWrong",
     "ClusterUnfit",
@@ -127,6 +127,7 @@ __all__ = [
     "InputEmpty",
     "InputMissing",
     "InputUnreadable",
+    "JournalTaken",
     "KindUnknown",
     "LearntByHeart",
     "LossNotFinite",
@@ -147,7 +148,6 @@ __all__ = [
     "OutOfMemory",
     "OutletError",
     "PortTaken",
-    "PrivacyRefused",
     "ProgrammeError",
     "ProposalBlocked",
     "ProtocolChanged",

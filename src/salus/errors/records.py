@@ -77,6 +77,18 @@ class DriverMissing(SourceError):
     code = "SAL-112"
 
 
+class JournalTaken(SourceError):
+    """Another listener writes to the folder."""
+
+    code = "SAL-113"
+
+
+class AddressRefused(SourceError):
+    """Nothing can listen at the address given."""
+
+    code = "SAL-114"
+
+
 class OutletError(SalusError):
     """A timeline could not be written in another form."""
 
