@@ -7,9 +7,9 @@ from datetime import datetime
 import polars as pl
 import pytest
 
-from salus.intake.hl7v2 import Hl7v2Read, read_hl7v2
+from salus.intake.hl7v2 import Hl7v2Read, How, read_hl7v2
 from salus.intake.hl7v2_files import files_of
-from salus.intake.hl7v2_headers import subject_number
+from salus.intake.parts import resource_number, subject_number
 from salus.progress import QUIET
 
 HEAD = "MSH|^~\\&|LAB|HOSP|SALUS|HOSP|{said}||{kind}|{control}|P|2.5.1"
@@ -34,7 +34,7 @@ def read(tmp_path):
             (source / f"{number}.hl7").write_bytes(raw)
         scratch = tmp_path / f"scratch-{len(list(tmp_path.iterdir()))}"
         scratch.mkdir()
-        return read_hl7v2(files_of(source), scratch, zone=zone, progress=QUIET, rows=rows)
+        return read_hl7v2(files_of(source), scratch, How(zone=zone, rows=rows), progress=QUIET)
 
     return reader
 
@@ -69,7 +69,7 @@ def test_a_potassium_has_the_time_it_was_drawn_and_the_time_it_was_released(read
         "text_value": "ref 3.5..5.1 mmol/L",
         "unit": "mmol/L",
         "known_time": at("2026-03-01T09:10"),
-        "source": "ORU/LAB|HOSP/1:3",
+        "source": f"ORU/{resource_number('LAB|HOSP|1')}:3",
     }
 
 

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import available_timezones
 
 import typer
 
 from salus.cli import console
+from salus.errors import UsageProblem, nearest
 from salus.intake.books import Books
+from salus.intake.hl7v2 import How
 from salus.workflows.ingest import ingest as run_ingest
+from salus.workflows.ingest_hl7v2 import ingest_hl7v2
+
+
+class Form(StrEnum):
+    """What a source is."""
+
+    YAML = "yaml"
+    HL7V2 = "hl7v2"
 
 
 def ingest(
     source: Annotated[
-        Path, typer.Argument(help="The source.yaml that describes the files.", metavar="SOURCE")
+        Path,
+        typer.Argument(help="The source.yaml that describes the files; or what --as says.", metavar="SOURCE"),
     ],
     to: Annotated[Path, typer.Option(help="Folder to write the timeline to.")],
     inputs: Annotated[
         Path | None, typer.Option("--input", help="Folder of the files; else where SOURCE says.")
     ] = None,
+    form: Annotated[
+        Form, typer.Option("--as", help="yaml: a source.yaml. hl7v2: messages, or what `salus listen` took.")
+    ] = Form.YAML,
+    zone: Annotated[str, typer.Option(help="Zone of times that name none (with --as hl7v2).")] = "UTC",
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Read a source's files into a timeline, with balanced books."""
+    if zone not in available_timezones():
+        raise UsageProblem(
+            f"there is no zone '{zone}'{nearest(zone, available_timezones())}",
+            where="--zone",
+            fix="write it as Europe/Berlin",
+        )
     with console.session(as_json) as progress:
-        books = run_ingest(source, to, inputs=inputs, progress=progress)
+        if form is Form.HL7V2:
+            books = ingest_hl7v2(source, to, How(zone=zone), progress=progress)
+        else:
+            books = run_ingest(source, to, inputs=inputs, progress=progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
 
 

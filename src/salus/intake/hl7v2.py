@@ -91,15 +91,25 @@ class _Tally:
             self.noted.setdefault(name, Counter()).update(counts)
 
 
-def read_hl7v2(
-    files: list[Hl7v2File], scratch: Path, *, zone: str = "UTC", progress: Progress, rows: int = ROWS_A_PART
-) -> Hl7v2Read:
-    """Read all files; ``zone`` is that of times which name no offset, neither themselves nor their message."""
-    tally, written = _Tally(), _Parts(scratch, rows)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How to read: the zone of times that name no offset, neither themselves nor their message; the key of pseudonyms.
+
+    ``rows``: rows of one part, which are held in memory together.
+    """
+
+    zone: str = "UTC"
+    key: bytes = b""
+    rows: int = ROWS_A_PART
+
+
+def read_hl7v2(files: list[Hl7v2File], scratch: Path, how: How, *, progress: Progress) -> Hl7v2Read:
+    """Read all files; ``scratch`` is an empty folder for rows on their way."""
+    tally, written = _Tally(), _Parts(scratch, how.rows)
     for file in files:
         with progress.step(f"Reading {file.name}", unit="segments") as step, file.open() as stream:
             for segments in segment_batches(stream):
-                batch = read_batch(segments, zone=zone)
+                batch = read_batch(segments, zone=how.zone, key=how.key)
                 written.add(tally.add(batch, file.name))
                 step.advance(segments.rows.height)
     return _finish(tally, written)

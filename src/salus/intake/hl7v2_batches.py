@@ -33,10 +33,10 @@ class BatchRead:
     noted: Mapping[str, Mapping[str, int]]
 
 
-def read_batch(segments: Segments, *, zone: str) -> BatchRead:
+def read_batch(segments: Segments, *, zone: str, key: bytes = b"") -> BatchRead:
     """Read every segment of a batch."""
     kinds = {kind[:3]: count for kind, count in segments.rows["kind"].value_counts().iter_rows()}
-    setting = setting_of(segments, zone=zone)
+    setting = setting_of(segments, zone=zone, key=key)
     facts = [results_of(setting), *(care_of(setting, kind) for kind in KINDS if kind.name in kinds)]
     facts += [orders_of(setting, kind) for kind in DETAILS if kind in kinds and "ORC" in kinds]
     facts += [visits_of(setting)] if "PV1" in kinds else []

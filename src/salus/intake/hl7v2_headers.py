@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 
 import polars as pl
 
 from salus.formats.hl7v2_patient import patient_key
 from salus.intake.hl7v2_segments import LINE, MESSAGE, ROW, Segments, component, distinct, readable
 from salus.intake.hl7v2_times import in_utc, own_offset
+from salus.intake.parts import resource_number, subject_number
 
 PATIENT_KINDS = ("PID", "MSH")
 
@@ -27,6 +26,7 @@ class Setting:
     messages: pl.DataFrame
     patients: pl.DataFrame
     zone: str
+    key: bytes = b""
 
     def of_message(self, rows: pl.DataFrame, name: str) -> pl.Series:
         """A column of ``messages`` for each of ``rows``."""
@@ -53,7 +53,7 @@ class Setting:
         return visits["PV1-19"].hash().gather(place).fill_null(0)
 
     def source(self, rows: pl.DataFrame) -> pl.Series:
-        """Where each row comes from: type of message, sender, control id and place of the segment in the message."""
+        """Where each row comes from: type and number of the message, and place of the segment in it."""
         place = rows[ROW] - self.messages[ROW].gather(rows[MESSAGE])
         return self.of_message(rows, "named") + place.cast(pl.String)
 
@@ -62,8 +62,8 @@ class Setting:
         return in_utc(rows[name], self.of_message(rows, "offset"), zone=self.zone).rename(name)
 
 
-def setting_of(segments: Segments, *, zone: str) -> Setting:
-    """Read the headers of a batch."""
+def setting_of(segments: Segments, *, zone: str, key: bytes = b"") -> Setting:
+    """Read the headers of a batch; with ``key`` numbers stand for patients and messages."""
     head = segments.of("MSH", (3, 4, 7, 9, 10))
     offset = own_offset(head["MSH-7"])
     sent = in_utc(head["MSH-7"], offset, zone=zone)
@@ -77,14 +77,23 @@ def setting_of(segments: Segments, *, zone: str) -> Setting:
         offset.alias("offset"),
     ).with_columns(
         sent.alias("said"),
-        pl.concat_str("type", pl.lit("/"), "sender", pl.lit("/"), "control", pl.lit(":")).alias("named"),
     )
+    messages = messages.with_columns(_names(messages, key).alias("named"))
     recorded, occurred = _events(segments, messages, zone)
     said = messages["said"].zip_with(messages["said"].is_not_null(), recorded)
     happened = occurred.zip_with(occurred.is_not_null(), recorded)
     happened = happened.zip_with(happened.is_not_null(), said)
     messages = messages.with_columns(said.alias("said"), happened.alias("happened"))
-    return Setting(segments=segments, messages=messages, patients=_patients(segments), zone=zone)
+    return Setting(
+        segments=segments, messages=messages, patients=_patients(segments, key), zone=zone, key=key
+    )
+
+
+def _names(messages: pl.DataFrame, key: bytes) -> pl.Series:
+    """What a message is called in the source column: its kind, and a number that does not tell its sender and id."""
+    told = zip(messages["type"], messages["sender"], messages["control"], strict=True)
+    names = [f"{kind}/{resource_number(f'{sender}|{control}', key)}:" for kind, sender, control in told]
+    return pl.Series(names, dtype=pl.String)
 
 
 def _part(cells: pl.Series, number: int) -> pl.Series:
@@ -108,19 +117,9 @@ def _events(segments: Segments, messages: pl.DataFrame, zone: str) -> tuple[pl.S
     return told["recorded"], told["occurred"]
 
 
-def _patients(segments: Segments) -> pl.DataFrame:
+def _patients(segments: Segments, key: bytes) -> pl.DataFrame:
     rows = segments.of("PID", (2, 3, 4))
     fields = zip(rows["PID-3"], rows["PID-2"], rows["PID-4"], strict=True)
     keys = [patient_key(*one) for one in fields]
-    numbers = [subject_number(key) if key else None for key in keys]
+    numbers = [subject_number(one, key) if one else None for one in keys]
     return rows.select(MESSAGE, ROW, LINE, pl.Series("subject", numbers, dtype=pl.Int64))
-
-
-@lru_cache(maxsize=1 << 16)
-def subject_number(key: str) -> int:
-    """The number that stands for a patient's authority and number, the same in every run.
-
-    >>> subject_number("HOSP|0042") == subject_number("HOSP|42")
-    False
-    """
-    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) >> 1

@@ -12,9 +12,10 @@ from salus.formats.hl7v2 import DELETED
 from salus.formats.hl7v2_codes import SEXES, read_coded
 from salus.formats.hl7v2_patient import all_keys
 from salus.intake.hl7v2_facts import NO_PATIENT, REJECTED
-from salus.intake.hl7v2_headers import Setting, subject_number
+from salus.intake.hl7v2_headers import Setting
 from salus.intake.hl7v2_segments import LINE
 from salus.intake.hl7v2_times import birth_in_utc
+from salus.intake.parts import subject_number
 from salus.timeline.columns import BIRTH, DEATH
 
 FIELDS = (7, 8, 10, 22, 29, 30)
@@ -168,7 +169,7 @@ def _merges(setting: Setting) -> tuple[pl.DataFrame, pl.DataFrame, int]:
         if not keys or new is None:
             refused.append((line, "MRG-1", "the merge does not name both patients"))
             continue
-        numbers = [subject_number(key) for key in keys]
+        numbers = [subject_number(key, setting.key) for key in keys]
         found += [(old, new, said, control) for old in numbers if old != new]
     merges = pl.DataFrame(found, schema=MERGE_COLUMNS, orient="row")
     return merges, pl.DataFrame(refused, schema=REJECTED, orient="row"), rows.height
