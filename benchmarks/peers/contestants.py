@@ -62,6 +62,14 @@ CONTESTANTS = (
         method="unchecked",
     ),
     Contestant(
+        name="salus-private",
+        folder="salus",
+        package=None,
+        kinds=("flat",),
+        seeds=THREE,
+        method="private",
+    ),
+    Contestant(
         name="mostlyai-engine",
         folder="mostlyai_engine",
         package="mostlyai-engine",

@@ -163,7 +163,7 @@ def contents_of(
     ranged = pl.concat(
         [
             reach,
-            _declared(codes).select("code", "low", "high"),
+            _declared(codes).select("code", pl.col("low", "high").cast(pl.Float64)),
             pl.DataFrame({"code": [BIRTH], "low": [YEARS[0]], "high": [YEARS[1]]}),
         ]
     ).unique("code", keep="last")

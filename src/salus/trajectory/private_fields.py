@@ -38,7 +38,7 @@ def plan_of(
     """Lay out what was counted; of more than ``most`` fields the commonest stay."""
     death = codes.filter(pl.col("role") == "death")["code"]
     named = _with_fields(contents, death, patients)
-    ordered = _ordered(named, most)
+    ordered = _ordered(named, codes["code"].to_list(), most)
     about = {row["code"]: row for row in codes.iter_rows(named=True)}
     entries, tables, weights = [], list[ValueBins | None](), []
     for row in ordered.iter_rows(named=True):
@@ -111,12 +111,20 @@ def _with_fields(contents: Contents, death: pl.Series, patients: float) -> pl.Da
     return pl.concat([codes, rest.filter(~pl.col("code").is_in(codes["code"].implode()))])
 
 
-def _ordered(named: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Codes in drawing order, as the ordinary vocabulary has it."""
+def _ordered(named: pl.DataFrame, listed: list[str], most: int) -> pl.DataFrame:
+    """Codes in drawing order: of fields that come about as often, as the source lists them.
+
+    Who describes a source usually names outcomes last. What is drawn last is learnt best: from all the rest.
+    """
+    place = {code: number for number, code in enumerate(listed)}
+    named = named.with_columns(
+        listed=pl.col("code").replace_strict(place, default=len(place), return_dtype=pl.Int64)
+    )
     fields = named.group_by("field").agg(
         pl.col("field_patients", "static", "death", "first", "seldom").first(),
         codes=pl.len(),
         valued=pl.col("decimals").is_not_null().any(),
+        listed=pl.col("listed").min(),
     )
     ranked = fields.with_columns(
         rank=pl.when(pl.col("first")).then(0)
@@ -125,9 +133,8 @@ def _ordered(named: pl.DataFrame, most: int) -> pl.DataFrame:
         .when(pl.col("seldom") & (pl.col("codes") == 1) & ~pl.col("valued")).then(3)
         .otherwise(4),
         often=pl.col("field_patients").log(2).round().neg(),
-        levels=pl.when("valued").then(32).otherwise("codes"),
     )  # fmt: skip
-    ranked = ranked.sort("rank", "often", "levels", "field").head(most).with_row_index("place")
+    ranked = ranked.sort("rank", "often", "listed", "field").head(most).with_row_index("place")
     ordered = named.join(ranked.select("field", "place"), on="field")
     return ordered.sort("place", "unsaid", pl.col("patients").neg(), "code")
 

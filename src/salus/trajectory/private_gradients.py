@@ -125,7 +125,7 @@ def _owners(grad: Tensor, marked: Tensor, marks: Tensor) -> tuple[Tensor, Tensor
     place = ((grad * marked).sum(dim=1) / square - 1) * len(marks)
     owner = place.round().nan_to_num(0.0).clamp(0, len(marks) - 1).long()
     astray = (marked - grad * marks[owner][:, None]).norm()
-    if float(astray) > MIXED / len(marks) * float(grad.norm()) + 1e-12:
+    if float(astray) > MIXED * float(grad.norm()) + 1e-12:
         raise PatientsMixed("rows of the network belong to several patients")
     return rows, grad, owner
 

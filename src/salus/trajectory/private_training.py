@@ -19,7 +19,6 @@ from salus.errors import LossNotFinite
 from salus.progress import Progress, Step
 from salus.trajectory.batches import make_batch
 from salus.trajectory.encoding import Records
-from salus.trajectory.learner import SHUFFLED, parted
 from salus.trajectory.likelihood import groups_of
 from salus.trajectory.network import Network, Size
 from salus.trajectory.privacy import Privacy, Spent
@@ -31,7 +30,9 @@ from salus.trajectory.private_accounting import (
     training_noise,
 )
 from salus.trajectory.private_batches import patient_losses, tensors_of
-from salus.trajectory.private_gradients import patient_gradients
+from salus.trajectory.private_counts import Noise
+from salus.trajectory.private_gradients import PatientGradients, patient_gradients
+from salus.trajectory.private_network import prepare_network
 from salus.trajectory.private_vocabulary import SECRET_CODES, Budget, PrivateLessons
 from salus.trajectory.recurrence import Recurrence
 from salus.trajectory.training import TrainLog, TrainSettings
@@ -49,12 +50,12 @@ CHUNK_FACTS, CHUNK_PATIENTS = 4_000, 192
 class PrivatePace:
     """How private training proceeds: all public. ``rate``: a patient's chance to take part in a step."""
 
-    steps: int = 300
-    rate: float = 0.05
+    steps: int = 200
+    rate: float = 0.075
     clip: float = 1.0
-    width: int = 32
+    width: int = 96
     depth: int = 1
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     averaging: float = 0.97
 
 
@@ -79,8 +80,8 @@ def fit_privately(
     network = Network(
         lessons.vocabulary, Size(width=pace.width, depth=pace.depth, dropout=0.0, wait_dropout=0.0)
     )
-    _start_from_counts(network, lessons)
-    run = _Run(network.train(), lessons, pace=pace, noise=noise, random=budget.random)
+    alive = prepare_network(network.train(), lessons.vocabulary, lessons.level_shares)
+    run = _Run(network, lessons, alive, pace=pace, noise=Noise(noise, budget.random))
     with progress.step("Training privately", total=pace.steps, unit="steps") as step:
         run.until_done(step)
     network.load_state_dict(run.average)
@@ -116,12 +117,6 @@ def _privacy(
     )
 
 
-def _start_from_counts(network: Network, lessons: PrivateLessons) -> None:
-    """Levels begin as common as they were counted: training has only to learn what depends on what."""
-    with torch.no_grad():
-        network.bias.copy_(torch.from_numpy(np.log(lessons.level_shares)))
-
-
 class _Run:
     """One private run: the network, the average of its weights, its optimiser and its log."""
 
@@ -129,16 +124,18 @@ class _Run:
         self,
         network: Network,
         lessons: PrivateLessons,
+        alive: list[Tensor],
         *,
         pace: PrivatePace,
-        noise: float,
-        random: np.random.Generator,
+        noise: Noise,
     ) -> None:
-        self.network, self.lessons, self.pace, self.random = network, lessons, pace, random
-        self.scale = noise * pace.clip * (1 + ROUNDING)
-        self.size = sum(value.numel() for value in network.parameters())
+        self.network, self.lessons, self.pace, self.random = network, lessons, pace, noise.random
+        self.scale = noise.multiplier * pace.clip * (1 + ROUNDING)
+        self.learnt = [value for value in network.parameters() if value.requires_grad]
+        self.alive, self.mask = alive, torch.cat(alive)
+        self.size = len(self.mask)
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=pace.learning_rate, betas=(0.9, 0.98))
+        self.optimiser = torch.optim.Adam(self.learnt, lr=pace.learning_rate, betas=(0.9, 0.98))
         self.log = TrainLog()
 
     def until_done(self, step: Step) -> None:
@@ -160,16 +157,17 @@ class _Run:
         total = torch.zeros(self.size)
         for number, group in enumerate(_chunks(records, sampled)):
             total += self._clipped(group, checked=self.log.steps == 0 and number == 0)
-        noisy = total + torch.from_numpy(gaussian(self.random, self.size, self.scale)).float()
+        noisy = total + torch.from_numpy(gaussian(self.random, self.size, self.scale)).float() * self.mask
         if not bool(torch.isfinite(noisy).all()):
             raise LossNotFinite(
                 f"a gradient is not a number at step {self.log.steps}",
                 where="trajectory.private_training",
                 fix="look for infinite values in the timeline (`salus quality`)",
             )
+        sizes = [value.numel() for value in self.learnt]
         mean = noisy / max(pace.rate * self.lessons.patients, 1.0)
-        for value, part in zip(self.network.parameters(), parted(self.network, mean), strict=True):
-            value.grad = part.clone()
+        for value, part in zip(self.learnt, torch.split(mean, sizes), strict=True):
+            value.grad = part.view_as(value).clone()
         for held in self.optimiser.param_groups:
             held["lr"] = pace.learning_rate * min(1.0, (self.log.steps + 1) / 10) * self._slowing()
         self.optimiser.step()
@@ -187,8 +185,6 @@ class _Run:
         batch = make_batch(
             self.lessons.records.of(patients),
             self.lessons.vocabulary,
-            shuffled=SHUFFLED,
-            seed=int(self.random.integers(2**31)),
         )
         found = patient_gradients(
             self.network,
@@ -196,7 +192,8 @@ class _Run:
             data=tensors_of(batch),
             checked=checked,
         )
-        return found.clipped_sum(self.pace.clip)
+        parts = [part * alive for part, alive in zip(found.parts, self.alive, strict=True)]
+        return PatientGradients(parts, found.losses).clipped_sum(self.pace.clip)
 
 
 def _chunks(records: Records, patients: np.ndarray) -> list[np.ndarray]:

@@ -1,0 +1,76 @@
+"""What of a network is learnt privately, and from where it starts: few numbers, so that little noise is needed.
+
+Noise goes into every number that is learnt, and a patient's gradient is clipped over all of them together. So the parts
+that say something (levels, the next field, waits) are learnt, from what the other parts make of a record at random: a
+random projection keeps what lies far apart far apart (Johnson & Lindenstrauss 1984; Rahimi & Recht 2007). None of the
+settings here was found on the patients to be protected; they are public, as is the seed of what is random.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salus.trajectory.bins import FloatArray
+from salus.trajectory.levels import WAVES
+from salus.trajectory.network import Network
+from salus.trajectory.vocabulary import Vocabulary
+
+LEARNT = ("told", "next_field", "next_wait", "end_wait")
+"""Parts that are learnt: those that read out. The biases of levels start from noisy counts and stay."""
+GENTLE = 2
+"""Waves of a number's rank that are learnt; finer ones would mostly learn noise."""
+QUIET = {"field": 0.05, "comes": 0.05, "prior": 0.05}
+"""What is the same in most patients starts small: its gradients would take the room of those that differ."""
+LOUD = 1.0
+"""What was said has this length on average, less what is said of everybody: it is what tells patients apart."""
+MOST_SCALED = 3.0
+"""A field that nearly always says the same is made louder by this factor at most."""
+
+
+def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> list[Tensor]:
+    """Set the start, and what is learnt; give for each learnt parameter which of its numbers are.
+
+    ``level_shares``: how common each level is in its field.
+    """
+    fine = torch.ones(3 + 2 * WAVES)
+    fine[3 + GENTLE : 3 + WAVES] = fine[3 + WAVES + GENTLE :] = 0
+    with torch.no_grad():
+        network.bias.copy_(torch.from_numpy(np.log(level_shares)))
+        for name, share in QUIET.items():
+            network.get_submodule(name).weight.mul_(share)  # type: ignore[operator]
+        network.context.bias.zero_()
+        network.said.smooth.mul_(fine[:, None])
+        _centre(network, vocabulary, level_shares)
+        network.told.smooth.mul_(fine[:, None])
+    alive = []
+    for name, value in network.named_parameters():
+        value.requires_grad_(name.split(".")[0] in LEARNT)
+        if value.requires_grad:
+            alive.append(
+                (fine[:, None] if name.endswith(".smooth") else torch.ones(())).expand_as(value).flatten()
+            )
+    return alive
+
+
+def _centre(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> None:
+    """Take from the vectors of what was said the mean of their field, and make fields about equally loud.
+
+    By noisy counts: what everybody says then adds nothing, and no gradient is spent on it.
+    """
+    said, field = network.said, torch.from_numpy(vocabulary.level_field)
+    shares = torch.from_numpy(level_shares)[:, None]
+    table = said()[:-1]
+    mean = torch.zeros(vocabulary.size, table.shape[1]).index_add(0, field, shares * table)
+    spread = torch.zeros(vocabulary.size).index_add(
+        0, field, (shares * (table - mean[field]).square()).sum(dim=1)
+    )
+    usual = LOUD / spread.sqrt().clamp(min=1e-6)
+    scale = torch.minimum(usual, torch.full_like(usual, MOST_SCALED * float(usual.median())))
+    own = said.codes[said.codes < vocabulary.levels]
+    said.own[: len(own)] = (said.own[: len(own)] - mean[field[own]]) * scale[field[own]][:, None]
+    valued = [number for number, entry in enumerate(vocabulary.entries) if entry.bins - int(entry.absent)]
+    of_code = field[torch.from_numpy(vocabulary.level_start)[valued]]
+    said.smooth[:, 0] -= mean[of_code]
+    said.smooth.mul_(scale[of_code][:, None, None])
