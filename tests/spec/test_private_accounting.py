@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from salus.errors import BudgetTooSmall
-from salus.trajectory.private_accounting import Release, epsilon_of, gaussian, training_noise
+from salus.trajectory.private_accounting import Answer, epsilon_of, gaussian, training_noise
 from salus.trajectory.private_counts import Noise, at_most, covering, noisy_keys, standing_out, surely
 from salus.trajectory.private_values import grid_of
 
@@ -29,20 +29,20 @@ def exact(noise: float, delta: float) -> float:
 @pytest.mark.parametrize("noise", [0.8, 2.0, 8.0])
 def test_one_answer_costs_what_the_formula_says(noise: float):
     """Never less, and at most 0.03 more: the accountant gives an upper bound."""
-    found = epsilon_of([Release(what="a count", noise=noise)], delta=1e-6)
+    found = epsilon_of([Answer(what="a count", noise=noise)], delta=1e-6)
     assert exact(noise, 1e-6) <= found <= exact(noise, 1e-6) + 0.03
 
 
 def test_answers_of_several_kinds_add_up_like_their_inverse_squares():
     """Noise 4 and noise 4 are together one answer of noise 4 / √2."""
-    two = [Release(what="one", noise=4.0), Release(what="another", noise=4.0)]
+    two = [Answer(what="one", noise=4.0), Answer(what="another", noise=4.0)]
     assert epsilon_of(two, delta=1e-6) == pytest.approx(exact(4 / sqrt(2), 1e-6), abs=0.03)
 
 
 def test_training_takes_what_is_left_and_no_more():
-    before = [Release(what="a count", noise=8.0)]
+    before = [Answer(what="a count", noise=8.0)]
     noise = training_noise(before, rate=0.1, steps=20, epsilon=3, delta=1e-6)
-    training = Release(what="training", noise=noise, rate=0.1, times=20)
+    training = Answer(what="training", noise=noise, rate=0.1, times=20)
     spent = epsilon_of([*before, training], delta=1e-6)
     assert 2.9 < spent <= 3
     assert noise < training_noise(before, rate=0.1, steps=40, epsilon=3, delta=1e-6)

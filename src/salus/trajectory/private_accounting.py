@@ -27,7 +27,7 @@ DoubleArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Answer:
     """One kind of noisy answer: ``noise``, the standard deviation in units of what one patient changes at most.
 
     ``rate``: the chance of a patient to take part in one; ``times``: how many were given.
@@ -56,10 +56,10 @@ def _load() -> Any:
         ) from error
 
 
-def epsilon_of(releases: Sequence[Release], *, delta: float) -> float:
-    """The ε of all releases together at ``delta``: an upper bound."""
+def epsilon_of(answers: Sequence[Answer], *, delta: float) -> float:
+    """The ε of all answers together at ``delta``: an upper bound."""
     counted = _load().PRVAccountant()
-    counted.history = [(one.noise, one.rate, one.times) for one in releases if one.times]
+    counted.history = [(one.noise, one.rate, one.times) for one in answers if one.times]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a logarithm of 0 where a rate of 1 leaves nothing to chance
         return float(counted.get_epsilon(delta=delta, eps_error=ERROR))
@@ -73,15 +73,15 @@ def noise_for(share: float, *, epsilon: float, delta: float) -> float:
 
 
 def training_noise(
-    before: Sequence[Release], *, rate: float, steps: int, epsilon: float, delta: float
+    before: Sequence[Answer], *, rate: float, steps: int, epsilon: float, delta: float
 ) -> float:
-    """The least noise of ``steps`` steps that keeps all releases together within ``epsilon``.
+    """The least noise of ``steps`` steps that keeps all answers together within ``epsilon``.
 
     Raises BudgetTooSmall (SAL-317) where a step would have to be mostly noise.
     """
 
     def spent(noise: float) -> float:
-        training = Release(what="training", noise=noise, rate=rate, times=steps)
+        training = Answer(what="training", noise=noise, rate=rate, times=steps)
         return epsilon_of([*before, training], delta=delta)
 
     low, high = 0.3, MOST_NOISE

@@ -23,7 +23,7 @@ from salus.trajectory.likelihood import groups_of
 from salus.trajectory.network import Network, Size
 from salus.trajectory.privacy import Privacy, Spent
 from salus.trajectory.private_accounting import (
-    Release,
+    Answer,
     accountant,
     epsilon_of,
     gaussian,
@@ -74,7 +74,7 @@ def fit_privately(
     """
     delta = (1 - SECRET_CODES) * budget.delta
     noise = training_noise(
-        lessons.releases, rate=pace.rate, steps=pace.steps, epsilon=budget.epsilon, delta=delta
+        lessons.answers, rate=pace.rate, steps=pace.steps, epsilon=budget.epsilon, delta=delta
     )
     torch.manual_seed(settings.seed)
     network = Network(
@@ -88,20 +88,20 @@ def fit_privately(
     for module in network.modules():
         if isinstance(module, Recurrence):
             module.plain = False
-    releases = (
-        *lessons.releases,
-        Release(what="training", noise=noise, rate=pace.rate, times=run.log.steps),
+    answers = (
+        *lessons.answers,
+        Answer(what="training", noise=noise, rate=pace.rate, times=run.log.steps),
     )
-    return network.eval(), run.log, _privacy(releases, lessons, pace, budget)
+    return network.eval(), run.log, _privacy(answers, lessons, pace, budget)
 
 
 def _privacy(
-    releases: tuple[Release, ...], lessons: PrivateLessons, pace: PrivatePace, budget: Budget
+    answers: tuple[Answer, ...], lessons: PrivateLessons, pace: PrivatePace, budget: Budget
 ) -> Privacy:
     """What was spent in the end."""
-    delta, training = (1 - SECRET_CODES) * budget.delta, releases[-1]
+    delta, training = (1 - SECRET_CODES) * budget.delta, answers[-1]
     return Privacy(
-        epsilon=epsilon_of(releases, delta=delta),
+        epsilon=epsilon_of(answers, delta=delta),
         epsilon_asked=budget.epsilon,
         delta=budget.delta,
         delta_codes=SECRET_CODES * budget.delta,
@@ -112,7 +112,7 @@ def _privacy(
         clip=pace.clip,
         patients=round(lessons.patients),
         spent=tuple(
-            Spent(**asdict(one), alone=epsilon_of([one], delta=delta)) for one in releases if one.times
+            Spent(**asdict(one), alone=epsilon_of([one], delta=delta)) for one in answers if one.times
         ),
     )
 

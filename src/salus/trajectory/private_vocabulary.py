@@ -17,7 +17,7 @@ from salus.trajectory.ancestors import back_off, parents_of
 from salus.trajectory.batches import static_moments, steps_of
 from salus.trajectory.bins import FloatArray
 from salus.trajectory.encoding import BEFORE_TIME, Records, Spans, encode
-from salus.trajectory.private_accounting import Release, noise_for
+from salus.trajectory.private_accounting import Answer, noise_for
 from salus.trajectory.private_contents import Extent, contents_of, extent_of, things_of
 from salus.trajectory.private_counts import Noise, at_most, noisy_cells
 from salus.trajectory.private_fields import Plan, plan_of
@@ -45,14 +45,14 @@ SURE_SHARE, SURE_TIMES = 0.99, 10.0
 class PrivateLessons:
     """Records cut to a vocabulary that was learnt privately; ``level_shares``: how common each level is in its field.
 
-    ``patients``: a noisy count. ``releases``: what was asked.
+    ``patients``: a noisy count. ``answers``: what was asked.
     """
 
     records: Records
     vocabulary: Vocabulary
     level_shares: FloatArray
     patients: float
-    releases: tuple[Release, ...]
+    answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,9 @@ class Budget:
         """The noise of one answer."""
         return Noise(noise_for(SHARES[what], epsilon=self.epsilon, delta=self.delta), self.random)
 
-    def releases(self) -> tuple[Release, ...]:
+    def answers(self) -> tuple[Answer, ...]:
         """What the vocabulary costs."""
-        return tuple(Release(what=what, noise=self.noise(what).multiplier) for what in SHARES)
+        return tuple(Answer(what=what, noise=self.noise(what).multiplier) for what in SHARES)
 
 
 def learn_privately(spans: Spans, codes: pl.DataFrame, clock: Clock, budget: Budget) -> PrivateLessons:
@@ -103,7 +103,7 @@ def learn_privately(spans: Spans, codes: pl.DataFrame, clock: Clock, budget: Bud
         vocabulary=_with_certainties(vocabulary, records, sure),
         level_shares=plan.shares,
         patients=extent.patients,
-        releases=budget.releases(),
+        answers=budget.answers(),
     )
 
 
