@@ -56,17 +56,24 @@ def to_standard(text: str, used: Delimiters) -> str:
     r"""The same message with the standard delimiters; its own characters that are such are escaped.
 
     >>> to_standard("MSH#^~!&#A|B#C!F!D", read_delimiters("MSH#^~!&#"))
-    'MSH|^~\\&|A\\F\\B|C\\F\\D'
+    'MSH|^~\\&|A\\F\\B|C#D'
     """
     if used == STANDARD:
         return text
-    turned: dict[str, str | int | None] = {}
-    for name, letter in LETTERS.items():
-        standard: str = getattr(STANDARD, name)
-        turned.setdefault(standard, f"\\{letter}\\")
-    turned |= {getattr(used, name): getattr(STANDARD, name) for name in LETTERS if getattr(used, name)}
+    meant: dict[str, str] = {letter: getattr(used, name) for name, letter in LETTERS.items()}
+    plain: dict[str, str] = {getattr(STANDARD, name): f"\\{letter}\\" for name, letter in LETTERS.items()}
+    turned = plain | {getattr(used, name): getattr(STANDARD, name) for name in LETTERS if getattr(used, name)}
+    single = "".join(map(re.escape, turned))
+    escape = re.escape(used.escape)
+    pattern = rf"{escape}([FSRET]){escape}|[{single}]" if used.escape else rf"()[{single}]"
+
+    def standard(found: re.Match[str]) -> str:
+        """What an escape means, or a single character, in standard delimiters."""
+        character = meant.get(found.group(1) or "")
+        return turned[found.group(0)] if character is None else plain.get(character, character)
+
     start = 4 + len(text[4:].partition(used.field)[0].split(SEGMENT_END)[0])
-    return "MSH|^~\\&" + text[start:].translate(str.maketrans(turned))
+    return "MSH|^~\\&" + re.sub(pattern, standard, text[start:])
 
 
 ESCAPED = re.compile(r"\\([A-Z.][^\\\r]{0,200})\\|\\([FSRETHN])\\")

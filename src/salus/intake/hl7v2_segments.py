@@ -83,7 +83,7 @@ def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
     kind = rows["text"].str.slice(0, 4)
     short = kind.str.len_bytes() < 4
     if short.any():
-        kind = kind.set(short, kind.filter(short) + "|")
+        kind = (kind + "|").zip_with(short, kind)
     number = (kind == "MSH|").cum_sum().cast(pl.Int64) - 1
     row = pl.int_range(rows.height, dtype=pl.Int64, eager=True)
     return rows.with_columns(kind.alias("kind"), number.alias(MESSAGE), row.alias(ROW))
