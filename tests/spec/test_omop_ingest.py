@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import polars as pl
+import typer
+from typer.testing import CliRunner
 
+from salus.cli.ingest import ingest
 from tests.small_omop import ingested, write_tables
 
 MEASUREMENT = (
@@ -305,3 +308,14 @@ def test_tables_that_are_not_read_are_counted(tmp_path):
     )
     assert found.books.noted["not read"] == {"cost": 0, "drug_era": 2}
     assert found.books.noted["no table of OMOP"] == {"lab.csv": 1}
+
+
+def test_the_command_tells_the_books(tmp_path):
+    app = typer.Typer()
+    app.command()(ingest)
+    told = CONDITION + "1,1,0,2026-03-01,,,,word,0\n"
+    folder = write_tables(tmp_path / "omop", condition_occurrence=told)
+    said = CliRunner().invoke(app, [str(folder), "--as", "omop", "--to", str(tmp_path / "timeline")])
+    assert said.exit_code == 0
+    assert "condition_occurrence: 1 by the source's word" in said.stdout
+    assert "person: 1 " not in said.stdout

@@ -13,8 +13,10 @@ from salus.cli import console
 from salus.errors import UsageProblem, nearest
 from salus.intake.books import Books
 from salus.intake.hl7v2 import How
+from salus.intake.omop_place import OmopPlace
 from salus.workflows.ingest import ingest as run_ingest
 from salus.workflows.ingest_hl7v2 import ingest_hl7v2
+from salus.workflows.ingest_tables import ingest_meds, ingest_omop
 
 
 class Form(StrEnum):
@@ -22,11 +24,13 @@ class Form(StrEnum):
 
     YAML = "yaml"
     HL7V2 = "hl7v2"
+    OMOP = "omop"
+    MEDS = "meds"
 
 
 def ingest(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(help="The source.yaml that describes the files; or what --as says.", metavar="SOURCE"),
     ],
     to: Annotated[Path, typer.Option(help="Folder to write the timeline to.")],
@@ -34,9 +38,17 @@ def ingest(
         Path | None, typer.Option("--input", help="Folder of the files; else where SOURCE says.")
     ] = None,
     form: Annotated[
-        Form, typer.Option("--as", help="yaml: a source.yaml. hl7v2: messages, or what `salus listen` took.")
+        Form,
+        typer.Option(
+            "--as",
+            help="yaml: a source.yaml. hl7v2: messages, or what `salus listen` took. omop: a folder of CSV or Parquet, "
+            "a DuckDB file or postgresql://… meds: a data set's folder.",
+        ),
     ] = Form.YAML,
-    zone: Annotated[str, typer.Option(help="Zone of times that name none (with --as hl7v2).")] = "UTC",
+    zone: Annotated[
+        str, typer.Option(help="Zone of times that name none (with --as hl7v2 or omop).")
+    ] = "UTC",
+    schema: Annotated[str, typer.Option(help="Schema of the tables (with --as omop, in a database).")] = "",
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Read a source's files into a timeline, with balanced books."""
@@ -48,9 +60,14 @@ def ingest(
         )
     with console.session(as_json) as progress:
         if form is Form.HL7V2:
-            books = ingest_hl7v2(source, to, How(zone=zone), progress=progress)
+            books = ingest_hl7v2(Path(source), to, How(zone=zone), progress=progress)
+        elif form is Form.OMOP:
+            place = OmopPlace(where=source, zone=zone, schema=schema)
+            books = ingest_omop(place, to, progress=progress)
+        elif form is Form.MEDS:
+            books = ingest_meds(Path(source), to, progress=progress)
         else:
-            books = run_ingest(source, to, inputs=inputs, progress=progress)
+            books = run_ingest(Path(source), to, inputs=inputs, progress=progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
 
 
@@ -63,5 +80,7 @@ def _lines(books: Books, to: Path) -> list[str]:
     lines = console.table(["table", "rows read", "kept", "rejected", "events"], rows)
     lines += [f"! {table.name}: a header and no rows" for table in books.tables if not table.read]
     lines += [f"rejected: {count:,} rows: {reason}" for reason, count in books.reasons.items()]
+    noted = [(name, what, count) for name, counts in books.noted.items() for what, count in counts.items()]
+    lines += [f"{name}: {count:,} {what}" for name, what, count in noted if count]
     people = ", ".join(f"{count:,} {split}" for split, count in books.patients.items())
     return [*lines, f"patients: {people}", f"timeline: {to}"]
