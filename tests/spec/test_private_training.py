@@ -10,18 +10,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from salus.errors import BudgetTooSmall
 from salus.progress import QUIET
 from salus.trajectory.artefact import Model, load_model, save_model
+from salus.trajectory.batches import make_batch
 from salus.trajectory.encoding import encode, facts_of
 from salus.trajectory.likelihood import patient_likelihood
 from salus.trajectory.memorisation import memorised
+from salus.trajectory.private_batches import patient_losses
 from salus.trajectory.private_training import PrivatePace, fit_privately
 from salus.trajectory.private_vocabulary import Budget, PrivateLessons, learn_privately
 from salus.trajectory.reading import clock_of, death_codes
 from salus.trajectory.training import TrainSettings
 from salus.trajectory.vocabulary import FOREVER
+from salus.workflows.describe import card_page, describe
+from salus.workflows.pages.markdown import markdown
 from tests.small_model import LINEAGE
 from tests.small_ward import CODES, SETTINGS, ward
 
@@ -138,3 +143,38 @@ def test_a_losses_attack_finds_nobody():
     ).each_a_fact()
     found = memorised(from_others, from_train)
     assert found.auroc_lower <= 0.5 <= found.auroc_upper and abs(found.auroc - 0.5) < 0.06
+
+
+def test_the_card_says_what_is_proved_and_nothing_exact(tmp_path: Path):
+    """ε, δ, accountant, noise, rate, steps and clipping; no loss, no digest, no count of tuning patients."""
+    save_model(trained(), tmp_path)
+    card = describe(tmp_path)
+    text = markdown(card_page(card))
+    assert card.differentially_private and card.privacy == trained().privacy and card.losses.best is None
+    for words in (
+        "Differentially private: ε = ",
+        "δ = 1e-05",
+        "PRV (Gopi",
+        "10.0%",
+        "| 40 |",
+        "clipped at 1",
+    ):
+        assert words in text
+    for words in (
+        "Not differentially private",
+        "tuning patients decided",
+        "rows after death",
+        "codes withheld",
+    ):
+        assert words not in text
+
+
+def test_what_seldom_happens_weighs_more():
+    """Each patient's loss grows by the emphasis times the nats of the questions about what seldom happens."""
+    network, vocabulary, records = trained().network, lessons().vocabulary, lessons().records
+    batch = make_batch(records.of(np.arange(20)), vocabulary)
+    with torch.no_grad():
+        plain, more = (patient_losses(network, batch, emphasis=weight) for weight in (0.0, 2.0))
+        seldom = network.losses(batch).seldom.sum()
+    assert float((more - plain).sum()) == pytest.approx(2 * float(seldom), rel=1e-4)
+    assert bool((more >= plain).all())

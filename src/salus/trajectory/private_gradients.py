@@ -19,6 +19,8 @@ from salus.trajectory.recurrence import Recurrence
 
 MIXED = 1e-3
 """Share of the length of a place's gradient that may have no single owner: what rounding leaves."""
+ROUNDED = 1e-5
+"""What rounding leaves of a row's gradient where nothing is left to learn."""
 ASTRAY = 1e-3
 """How far, as a share of its length, the patients' gradients together may lie from the gradient of all."""
 
@@ -45,6 +47,10 @@ class PatientGradients:
     def clipped_sum(self, most: float) -> Tensor:
         """Sum over patients, nobody's part longer than ``most``: one patient changes it by no more than that."""
         return self.summed((most / self.norms().clamp(min=1e-12)).clamp(max=1.0))
+
+    def some(self, places: Sequence[int]) -> PatientGradients:
+        """The gradients of some of the parameters."""
+        return PatientGradients([self.parts[place] for place in places], self.losses)
 
 
 class _Owned(NamedTuple):
@@ -125,7 +131,7 @@ def _owners(grad: Tensor, marked: Tensor, marks: Tensor) -> tuple[Tensor, Tensor
     place = ((grad * marked).sum(dim=1) / square - 1) * len(marks)
     owner = place.round().nan_to_num(0.0).clamp(0, len(marks) - 1).long()
     astray = (marked - grad * marks[owner][:, None]).norm()
-    if float(astray) > MIXED * float(grad.norm()) + 1e-12:
+    if float(astray) > MIXED * float(grad.norm()) + ROUNDED * len(rows) ** 0.5:
         raise PatientsMixed("rows of the network belong to several patients")
     return rows, grad, owner
 

@@ -8,6 +8,8 @@ settings here was found on the patients to be protected; they are public, as is 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,14 +25,32 @@ GENTLE = 2
 """Waves of a number's rank that are learnt; finer ones would mostly learn noise."""
 QUIET = {"field": 0.05, "comes": 0.05, "prior": 0.05}
 """What is the same in most patients starts small: its gradients would take the room of those that differ."""
+DECIDED, HALF = 0.02, 0.5
+"""Room of what the noisy counts decide, and of waits, where levels have 1."""
+MOST_LEFT_OPEN = 0.2
+"""Share of the fields after which the next one may be left open and still be called decided."""
 LOUD = 1.0
 """What was said has this length on average, less what is said of everybody: it is what tells patients apart."""
 MOST_SCALED = 3.0
 """A field that nearly always says the same is made louder by this factor at most."""
 
 
-def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> list[Tensor]:
-    """Set the start, and what is learnt; give for each learnt parameter which of its numbers are.
+class Part(NamedTuple):
+    """Parameters that are clipped together: their places among those learnt, and their share of the squared bound."""
+
+    places: tuple[int, ...]
+    share: float
+
+
+class Learning(NamedTuple):
+    """What is learnt: for each parameter which of its numbers are, and who is clipped with whom."""
+
+    alive: list[Tensor]
+    parts: tuple[Part, ...]
+
+
+def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> Learning:
+    """Set the start, and what is learnt.
 
     ``level_shares``: how common each level is in its field.
     """
@@ -44,14 +64,26 @@ def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: Floa
         network.said.smooth.mul_(fine[:, None])
         _centre(network, vocabulary, level_shares)
         network.told.smooth.mul_(fine[:, None])
-    alive = []
+    alive, names = [], []
     for name, value in network.named_parameters():
         value.requires_grad_(name.split(".")[0] in LEARNT)
         if value.requires_grad:
-            alive.append(
-                (fine[:, None] if name.endswith(".smooth") else torch.ones(())).expand_as(value).flatten()
-            )
-    return alive
+            part = fine[:, None] if name.endswith(".smooth") else torch.ones(())
+            alive.append(part.expand_as(value).flatten())
+            names.append(name.split(".")[0])
+    return Learning(alive, _parts(names, vocabulary))
+
+
+def _parts(names: list[str], vocabulary: Vocabulary) -> tuple[Part, ...]:
+    """Levels, next fields and waits each get room; those that the noisy counts already decide get little."""
+    asked = int((vocabulary.sure[0] < 0).sum()) > MOST_LEFT_OPEN * vocabulary.size
+    waited = len(vocabulary.wait_edges) > 3
+    wishes = {"told": 1.0, "next_field": 1.0 if asked else DECIDED, "wait": HALF if waited else DECIDED}
+    found = []
+    for part, wish in wishes.items():
+        places = tuple(place for place, name in enumerate(names) if name.endswith(part))
+        found.append(Part(places, wish / sum(wishes.values())))
+    return tuple(found)
 
 
 def _centre(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> None:

@@ -32,7 +32,7 @@ from salus.trajectory.private_accounting import (
 from salus.trajectory.private_batches import patient_losses, tensors_of
 from salus.trajectory.private_counts import Noise
 from salus.trajectory.private_gradients import PatientGradients, patient_gradients
-from salus.trajectory.private_network import prepare_network
+from salus.trajectory.private_network import Learning, prepare_network
 from salus.trajectory.private_vocabulary import SECRET_CODES, Budget, PrivateLessons
 from salus.trajectory.recurrence import Recurrence
 from salus.trajectory.training import TrainLog, TrainSettings
@@ -42,7 +42,9 @@ ROUNDING = 1e-3
 """More noise than demanded: what rounding may add to one patient's part."""
 MOST_GRADIENTS = 1_000_000
 """Gradients of patients computed in a whole run, at most: of many patients fewer take part in each step."""
-CHUNK_FACTS, CHUNK_PATIENTS = 4_000, 192
+EMPHASIS, MOST_EMPHASIS = 0.2, 30.0
+"""Extra weight of what seldom happens, for each moment that a record may have; and at most."""
+CHUNK_FACTS, CHUNK_PATIENTS = 16_000, 192
 """Patients computed together: their gradients lie in memory one by one."""
 
 
@@ -80,8 +82,8 @@ def fit_privately(
     network = Network(
         lessons.vocabulary, Size(width=pace.width, depth=pace.depth, dropout=0.0, wait_dropout=0.0)
     )
-    alive = prepare_network(network.train(), lessons.vocabulary, lessons.level_shares)
-    run = _Run(network, lessons, alive, pace=pace, noise=Noise(noise, budget.random))
+    learning = prepare_network(network.train(), lessons.vocabulary, lessons.level_shares)
+    run = _Run(network, lessons, learning, pace=pace, noise=Noise(noise, budget.random))
     with progress.step("Training privately", total=pace.steps, unit="steps") as step:
         run.until_done(step)
     network.load_state_dict(run.average)
@@ -124,7 +126,7 @@ class _Run:
         self,
         network: Network,
         lessons: PrivateLessons,
-        alive: list[Tensor],
+        learning: Learning,
         *,
         pace: PrivatePace,
         noise: Noise,
@@ -132,11 +134,13 @@ class _Run:
         self.network, self.lessons, self.pace, self.random = network, lessons, pace, noise.random
         self.scale = noise.multiplier * pace.clip * (1 + ROUNDING)
         self.learnt = [value for value in network.parameters() if value.requires_grad]
-        self.alive, self.mask = alive, torch.cat(alive)
+        self.learning, self.mask = learning, torch.cat(learning.alive)
         self.size = len(self.mask)
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.optimiser = torch.optim.Adam(self.learnt, lr=pace.learning_rate, betas=(0.9, 0.98))
         self.log = TrainLog()
+        moments = lessons.vocabulary.longest_record
+        self.emphasis = min(MOST_EMPHASIS, EMPHASIS * moments)
 
     def until_done(self, step: Step) -> None:
         """All steps: how many is fixed beforehand, and does not depend on how long they take."""
@@ -188,12 +192,18 @@ class _Run:
         )
         found = patient_gradients(
             self.network,
-            lambda: patient_losses(self.network, batch),
+            lambda: patient_losses(self.network, batch, emphasis=self.emphasis),
             data=tensors_of(batch),
             checked=checked,
         )
-        parts = [part * alive for part, alive in zip(found.parts, self.alive, strict=True)]
-        return PatientGradients(parts, found.losses).clipped_sum(self.pace.clip)
+        parts = [part * alive for part, alive in zip(found.parts, self.learning.alive, strict=True)]
+        found, sums = PatientGradients(parts, found.losses), dict[int, Tensor]()
+        for places, share in self.learning.parts:
+            some = found.some(places)
+            clipped = some.clipped_sum(self.pace.clip * share**0.5)
+            sizes = [part.shape[1] for part in some.parts]
+            sums |= dict(zip(places, torch.split(clipped, sizes), strict=True))
+        return torch.cat([sums[place] for place in range(len(parts))])
 
 
 def _chunks(records: Records, patients: np.ndarray) -> list[np.ndarray]:
