@@ -57,7 +57,7 @@ class PrivatePace:
     clip: float = 1.0
     width: int = 96
     depth: int = 1
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     averaging: float = 0.97
 
 
