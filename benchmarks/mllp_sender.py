@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,3 +132,54 @@ def journal_of(folder: Path) -> Iterator[str]:
             for found in messages_of(stream):
                 if isinstance(found, Message):
                     yield control_of(found.text)
+
+
+def result_message(number: int) -> str:
+    """A small ORU with a control id of its own."""
+    return (
+        f"MSH|^~\\&|LAB|HOSP|SALUS|HOSP|20260301091500+0000||ORU^R01|{number}|P|2.5.1\r"
+        f"PID|1||{number % 7:04d}^^^HOSP^MR\r"
+        f"OBX|1|NM|2823-3^Potassium^LN||{number % 9}.{number % 10}|mmol/L|||||F|||20260301080000+0000\r"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """What became of messages while their listener was killed again and again."""
+
+    sent: int
+    lost: int
+    twice: int
+
+
+def kill_trials(folder: Path, *, trials: int, seed: int, each: int = 300) -> Trials:
+    """Send, kill the listener after some acknowledgements, start it again, send the rest again; then compare.
+
+    Lost is what was acknowledged and is not in the journal after the kill, or is not there in the end.
+    """
+    chance, acknowledged, lost = random.Random(seed), set[str](), set[str]()
+    waiting: list[str] = []
+    for trial in range(trials):
+        listener = start_listener(folder)
+        waiting += [result_message(trial * each + place) for place in range(each)]
+        last = chance.randrange(1, each - 50)
+        sent = asyncio.run(send(listener.port, waiting, heard=_killing(listener, last)))
+        if len(sent.acknowledged) == len(waiting):
+            raise RuntimeError("the kill came too late to show anything")
+        acknowledged |= sent.acknowledged
+        waiting = [message for message in waiting if control_of(message) not in sent.acknowledged]
+        lost |= acknowledged - set(journal_of(folder))
+    listener = start_listener(folder)
+    asyncio.run(send(listener.port, waiting))
+    listener.stop()
+    kept = Counter(journal_of(folder))
+    everything = {str(number) for number in range(trials * each)}
+    return Trials(
+        sent=len(everything),
+        lost=len(lost | (everything - kept.keys())),
+        twice=sum(count - 1 for count in kept.values()),
+    )
+
+
+def _killing(listener: Process, last: int) -> Callable[[int], None]:
+    return lambda count: listener.kill() if count >= last else None
