@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from salus.intake.hl7v2_care import KINDS, care_of
 from salus.intake.hl7v2_facts import REJECTED, Facts
 from salus.intake.hl7v2_headers import setting_of
-from salus.intake.hl7v2_orders import DETAILS, appointments_of, notes_of, orders_of
+from salus.intake.hl7v2_orders import DETAILS, ORDERING, appointments_of, notes_of, orders_of
 from salus.intake.hl7v2_people import People, people_of
 from salus.intake.hl7v2_results import results_of
-from salus.intake.hl7v2_segments import SEGMENT, Segments
+from salus.intake.hl7v2_segments import SEGMENT, Distinct, Segments, distinct
 from salus.intake.hl7v2_visits import visits_of
 
 CARE = {kind.name for kind in KINDS}
@@ -35,21 +36,25 @@ class BatchRead:
 
 def read_batch(segments: Segments, *, zone: str, key: bytes = b"") -> BatchRead:
     """Read every segment of a batch."""
-    kinds = {kind[:3]: count for kind, count in segments.rows["kind"].value_counts().iter_rows()}
+    met = distinct(segments.rows["kind"])
+    counted = np.bincount(met.places, minlength=len(met.texts)).tolist()
+    kinds = {kind.removesuffix("|"): count for kind, count in zip(met.texts, counted, strict=True)}
     setting = setting_of(segments, zone=zone, key=key)
+    types = set(setting.messages["type"].unique())
     facts = [results_of(setting), *(care_of(setting, kind) for kind in KINDS if kind.name in kinds)]
-    facts += [orders_of(setting, kind) for kind in DETAILS if kind in kinds and "ORC" in kinds]
-    facts += [visits_of(setting)] if "PV1" in kinds else []
+    if "ORC" in kinds and types & set(ORDERING):
+        facts += [orders_of(setting, kind) for kind in DETAILS if kind in kinds]
+    facts += [visits_of(setting)] if "PV1" in kinds and "ADT" in types else []
     facts += [appointments_of(setting)] if "SCH" in kinds else []
     facts += [notes_of(setting)] if "TXA" in kinds else []
-    types = setting.messages.group_by("type", "trigger").len()
+    named = setting.messages.group_by("type", "trigger").len()
     return BatchRead(
         messages=setting.messages.height,
         facts=tuple(facts),
         people=people_of(setting),
-        troubles=_troubles(segments),
+        troubles=_troubles(segments, met),
         noted={
-            "messages": {f"{kind}^{trigger}": count for kind, trigger, count in types.iter_rows()},
+            "messages": {f"{kind}^{trigger}": count for kind, trigger, count in named.iter_rows()},
             "segments not read": {
                 kind: count for kind, count in kinds.items() if kind not in READ and SEGMENT.match(f"{kind}|")
             },
@@ -57,9 +62,11 @@ def read_batch(segments: Segments, *, zone: str, key: bytes = b"") -> BatchRead:
     )
 
 
-def _troubles(segments: Segments) -> pl.DataFrame:
+def _troubles(segments: Segments, kinds: Distinct) -> pl.DataFrame:
     """What was no message, and lines inside messages that are no segments."""
     found = [(trouble.line, trouble.column, trouble.reason) for trouble in segments.troubles]
-    rows = segments.rows.filter(~segments.rows["kind"].str.contains(r"^[A-Z][A-Z0-9]{2}\|"))
-    found += [(line, "", NO_SEGMENT) for line in rows["line"]]
+    odd = [kind for kind in kinds.texts if not SEGMENT.fullmatch(kind)]
+    if odd:
+        rows = segments.rows.filter(pl.col("kind").is_in(odd))
+        found += [(line, "", NO_SEGMENT) for line in rows["line"]]
     return pl.DataFrame(found, schema=REJECTED, orient="row")

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from salus.formats.hl7v2 import END, START, WRAPPERS, decoded, read_delimiters, to_standard, with_ends
 
-BLOCK = 1 << 23
+BLOCK = 3 << 22
 """Bytes read at once."""
 LARGEST_MESSAGE = 1 << 24
 """A message of more bytes is no message: a document that somebody attached, or a frame that never ends."""

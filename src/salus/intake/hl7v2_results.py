@@ -15,7 +15,7 @@ from salus.formats.hl7v2_codes import (
 from salus.formats.hl7v2_values import LARGEST, Said, read_range, read_value
 from salus.intake.hl7v2_facts import NO_CODE, NO_PATIENT, NO_TIME, Check, Facts, fit, judged, named
 from salus.intake.hl7v2_headers import Setting
-from salus.intake.hl7v2_segments import LINE, MESSAGE, ROW, distinct
+from salus.intake.hl7v2_segments import LINE, MESSAGE, ROW, Distinct, distinct
 from salus.units import KNOWN_UNITS, SPELLINGS
 
 FIELDS = (2, 3, 4, 5, 6, 7, 11, 14)
@@ -41,7 +41,7 @@ def results_of(setting: Setting) -> Facts:
     names, words = named(rows["OBX-3"])
     rows = rows.with_columns(setting.patient(rows), names.alias("code"), number.alias("number"))
     passes, rejected = judged(rows, _checks(rows))
-    back = rows["status"].is_in(list(STATUS_CANCELLED))
+    back = rows["back"]
     plain = passes & number.is_not_null() & ~back
     made = [rows if plain.all() else rows.filter(plain)]
     if not plain.all():
@@ -52,11 +52,11 @@ def results_of(setting: Setting) -> Facts:
     counts = {
         "time assumed": int(facts["assumed"].sum()),
         "known time assumed": int(facts["known_assumed"].sum()),
-        "corrected": int(facts["status"].is_in(["C", "A"]).sum()),
-        "preliminary": int((facts["status"] == "P").sum()),
+        "corrected": _having(facts["status"], ("C", "A")),
+        "preliminary": _having(facts["status"], ("P",)),
         "taken back": int((passes & back).sum()),
         "bound, not a number": int(facts["bound"].is_not_null().sum()),
-        "unit as the source wrote it": int((~facts["unit"].is_in(list(KNOWN_UNITS))).sum()),
+        "unit as the source wrote it": int(facts["strange_unit"].sum()),
     }
     told = {name: count for name, count in counts.items() if count}
     return Facts(
@@ -87,7 +87,8 @@ def _with_order(setting: Setting, rows: pl.DataFrame) -> pl.DataFrame:
     own, said = setting.utc(rows, "OBX-14"), setting.of_message(rows, "said")
     empty = rows["OBX-14"].is_in(["", DELETED])
     status = rows["OBX-11"].zip_with(rows["OBX-11"] != "", overall.fill_null(""))
-    later = status.is_in(list(STATUS_CORRECTED)) & (released < said)
+    met = distinct(status)
+    later = _among(met, STATUS_CORRECTED) & (released < said)
     known = released.set(later.fill_null(False), None).fill_null(said)
     time = own.zip_with(~empty, taken)
     assumed = empty & time.is_null() & ~unreadable.fill_null(False)
@@ -99,9 +100,20 @@ def _with_order(setting: Setting, rows: pl.DataFrame) -> pl.DataFrame:
         known.fill_null(time).alias("known_time"),
         known.is_null().alias("known_assumed"),
         status.alias("status"),
+        _among(met, STATUS_CANCELLED).alias("back"),
+        (~_among(met, STATUS_KEPT | STATUS_CANCELLED)).alias("withheld"),
         assumed.alias("assumed"),
         (same ^ sub.hash() if (sub != "").any() else same).alias("same"),
     )
+
+
+def _among(met: Distinct, texts: frozenset[str]) -> pl.Series:
+    """Which rows hold one of some texts."""
+    return met.mapped(pl.Series([text in texts for text in met.texts], dtype=pl.Boolean))
+
+
+def _having(status: pl.Series, texts: tuple[str, ...]) -> int:
+    return int(sum((status == text).sum() for text in texts))
 
 
 def _numbers(rows: pl.DataFrame) -> pl.Series:
@@ -112,11 +124,10 @@ def _numbers(rows: pl.DataFrame) -> pl.Series:
 
 
 def _checks(rows: pl.DataFrame) -> list[Check]:
-    status = rows["status"]
     return [
         Check("PID-3", NO_PATIENT, rows["subject"].is_null()),
         Check("OBX-3", NO_CODE, rows["code"].is_null()),
-        Check("OBX-11", NOT_RELEASED, ~status.is_in([*STATUS_KEPT, *STATUS_CANCELLED])),
+        Check("OBX-11", NOT_RELEASED, rows["withheld"]),
         Check("OBX-14", NO_TIME, rows["time"].is_null()),
     ]
 
@@ -213,7 +224,9 @@ def _with_texts(rows: pl.DataFrame) -> pl.DataFrame:
         _beside(written.texts[pair // len(spans.texts)], spans.texts[pair % len(spans.texts)])
         for pair in met.tolist()
     ]
-    unit = pl.Series([unit for unit, _ in beside], dtype=pl.String).gather(place)
+    names = [unit for unit, _ in beside]
+    unit = pl.Series(names, dtype=pl.String).gather(place)
+    strange = pl.Series([name is not None and name not in KNOWN_UNITS for name in names], dtype=pl.Boolean)
     span = pl.Series([span for _, span in beside], dtype=pl.String).gather(place)
     if not valued.all():
         unit, span = unit.set(~valued, None), span.set(~valued, None)
@@ -230,6 +243,7 @@ def _with_texts(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("number").alias("numeric_value"),
         text.alias("text_value"),
         unit.alias("unit"),
+        (strange.gather(place) & unit.is_not_null()).alias("strange_unit"),
         "same",
         "status",
         "bound",

@@ -48,10 +48,11 @@ class Segments:
         bars = np.append(kinds.is_in([f"{bar}|" for bar in within]).arg_true().to_numpy(), len(kinds))
         if not len(starts):
             return pl.Series([None], dtype=pl.Int64).new_from_index(0, rows.height)
-        until = pl.Series(bars[np.searchsorted(bars, starts, side="right")].astype(np.int64))
-        number = wanted.cum_sum().cast(pl.Int64).gather(rows[ROW]) - 1
-        number = number.set(number < 0, None)
-        return number.set(rows[ROW] >= until.gather(number), None)
+        until = bars[np.searchsorted(bars, starts, side="right")]
+        places = rows[ROW].to_numpy()
+        number = np.searchsorted(starts, places, side="right") - 1
+        found = (number >= 0) & (places < until[number])
+        return pl.Series(number, dtype=pl.Int64).set(pl.Series(~found), None)
 
 
 def segment_batches(stream: BinaryIO) -> Iterator[Segments]:
