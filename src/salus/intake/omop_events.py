@@ -86,12 +86,13 @@ def _events_sql(number: int, table: Judged) -> str:
 def _words(valued: str) -> str:
     """SQL of an event's text: a bound and a reference range beside a number (see :mod:`salus.formats.omop_words`)."""
     low, high = "coalesce(r.low::VARCHAR, '')", "coalesce(r.high::VARCHAR, '')"
-    span = f"concat_ws(' ', '{RANGE}' || {low} || '{UP_TO}' || {high}, m.unit_text)"
+    span = f"'{RANGE}' || {low} || '{UP_TO}' || {high} || coalesce(' ' || m.unit_text, '')"
     told = f"CASE WHEN r.low IS NOT NULL OR r.high IS NOT NULL THEN {span} END"
     plain = "r.bound IS NULL AND r.low IS NULL AND r.high IS NULL"
     bound = "CASE WHEN r.bound IS NOT NULL THEN r.bound || r.number::VARCHAR END"
     joined = f"concat_ws('{AND_WORDS}', {bound}, {told}, r.words)"
-    beside = f"CASE WHEN {plain} THEN r.words ELSE {joined} END"
+    only_span = "r.bound IS NULL AND r.words IS NULL"
+    beside = f"CASE WHEN {plain} THEN r.words WHEN {only_span} THEN {span} ELSE {joined} END"
     alone = f"m.carries <> {int(Carries.NOTHING)} AND r.number IS NULL"
     return f"CASE WHEN {valued} AND r.number IS NOT NULL THEN {beside} WHEN {alone} THEN r.words END"
 
