@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,8 @@ from salus.formats.hl7v2_values import as_number, read_value
 from salus.intake.hl7v2 import How, read_hl7v2
 from salus.intake.hl7v2_files import files_of
 from salus.intake.hl7v2_messages import Message, messages_of
+from salus.intake.hl7v2_once import changed_traits, last_traits, traits_once
+from salus.intake.hl7v2_people import TRAIT_COLUMNS
 from salus.intake.hl7v2_reception import receive
 from salus.intake.hl7v2_segments import segment_batches
 from salus.intake.mllp import Framing
@@ -174,3 +177,28 @@ def test_any_delimiters_say_the_same_as_the_standard_ones(letters, text):
     standard = to_standard(f"{head}A\rNTE{used.field}{escaped}", used)
     assert read_delimiters(standard) == STANDARD
     assert unescape(standard.split("NTE|")[1]) == text
+
+
+TOLD = st.tuples(
+    st.sampled_from([1, 2]), st.sampled_from(["SEX//F", "SEX//M", None]), st.integers(0, 4), st.integers(0, 4)
+)
+
+
+@given(st.lists(TOLD, max_size=12), st.integers(0, 12))
+def test_what_was_told_of_patients_may_be_put_together_in_any_pieces(told, cut):
+    rows = [
+        (
+            subject,
+            "SEX",
+            code,
+            None,
+            datetime(2026, 3, 1 + min(days)),
+            datetime(2026, 3, 1 + max(days)),
+            str(days[0]),
+        )
+        for subject, code, *days in told
+    ]
+    frame = pl.DataFrame(rows, schema=TRAIT_COLUMNS, orient="row")
+    pieces = traits_once(pl.concat([traits_once(frame[:cut]), frame[cut:]]))
+    assert last_traits(pieces).equals(last_traits(frame))
+    assert changed_traits(pieces) == changed_traits(frame)

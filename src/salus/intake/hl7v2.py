@@ -17,13 +17,15 @@ import polars as pl
 from salus.intake.books import TableBooks
 from salus.intake.hl7v2_batches import BatchRead, read_batch
 from salus.intake.hl7v2_files import Hl7v2File
-from salus.intake.hl7v2_once import as_survivors, changed_traits, last_traits, told_once
+from salus.intake.hl7v2_once import as_survivors, changed_traits, last_traits, told_once, traits_once
 from salus.intake.hl7v2_people import MERGE_COLUMNS, TRAIT_COLUMNS, survivors
 from salus.intake.hl7v2_segments import segment_batches
 from salus.progress import Progress
 from salus.timeline.columns import BIRTH, CODE_COLUMNS, DEATH, REJECTED_COLUMNS, fit_columns
 
-ROWS_A_PART = 1_000_000
+ROWS_A_PART = 400_000
+TRAITS_HELD = 200_000
+"""Rows about patients that wait before what was told twice is left out of them."""
 PEOPLE = "PID"
 ROLES = {BIRTH: "birth", DEATH: "death"}
 
@@ -52,6 +54,7 @@ class _Tally:
     traits: list[pl.DataFrame] = field(default_factory=list)
     merges: list[pl.DataFrame] = field(default_factory=list)
     kinds: list[str] = field(default_factory=lambda: [PEOPLE])
+    compact: int = TRAITS_HELD
 
     def add(self, batch: BatchRead, file: str) -> pl.DataFrame:
         """Count a batch, and give its facts with the number of their kind."""
@@ -72,6 +75,9 @@ class _Tally:
         for name, counts in batch.noted.items():
             self._note(name, counts)
         self.traits.append(people.traits)
+        if sum(told.height for told in self.traits) > 2 * self.compact:
+            self.traits = [traits_once(pl.concat(self.traits))]
+            self.compact = max(self.compact, self.traits[0].height)
         self.merges.append(people.merges)
         return pl.concat(frames)
 

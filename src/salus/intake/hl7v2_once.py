@@ -35,17 +35,22 @@ def told_once(facts: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(first | ~again).rename({"subject": "subject_id"}).select(FINAL)
 
 
+def traits_once(traits: pl.DataFrame) -> pl.DataFrame:
+    """What was told of patients, each thing once, with when it was told first and last."""
+    told = traits.group_by("subject", "trait", "code", "time").agg(
+        pl.col("first").min(),
+        pl.col("last").max(),
+        pl.col("source").sort_by("first", "source", nulls_last=True).first(),
+    )
+    return told.select(list(TRAIT_COLUMNS))
+
+
 def last_traits(traits: pl.DataFrame) -> pl.DataFrame:
     """What was told last of each patient's birth, sex, race, ethnicity and death.
 
     Birth is known from birth on, death since it was first told; what holds for good has no time.
     """
-    alike = ["subject", "trait", "code", "time"]
-    told = traits.group_by(alike).agg(
-        pl.col("first").min(),
-        pl.col("last").max(),
-        pl.col("source").sort_by("first", "source", nulls_last=True).first(),
-    )
+    told = traits_once(traits)
     order = told.sort("subject", "trait", "last", "code", "time", nulls_last=False)
     latest = order.group_by("subject", "trait", maintain_order=True).last()
     known = pl.when(pl.col("code") == BIRTH).then("time").when(pl.col("time").is_not_null()).then("first")
@@ -68,8 +73,3 @@ def changed_traits(traits: pl.DataFrame) -> int:
     told = traits.select("subject", "trait", "code", "time").unique()
     many = told.group_by("subject", "trait").len().filter(pl.col("len") > 1)
     return int(many["len"].sum()) - many.height
-
-
-def no_traits() -> pl.DataFrame:
-    """An empty frame of traits."""
-    return pl.DataFrame(schema=TRAIT_COLUMNS)
