@@ -20,8 +20,9 @@ from salus.intake.hl7v2_files import Hl7v2File
 from salus.intake.hl7v2_once import as_survivors, changed_traits, last_traits, told_once, traits_once
 from salus.intake.hl7v2_people import MERGE_COLUMNS, TRAIT_COLUMNS, survivors
 from salus.intake.hl7v2_segments import segment_batches
+from salus.intake.parts import CodeMet
 from salus.progress import Progress
-from salus.timeline.columns import BIRTH, CODE_COLUMNS, DEATH, REJECTED_COLUMNS, fit_columns
+from salus.timeline.columns import BIRTH, DEATH, REJECTED_COLUMNS, fit_columns
 
 ROWS_A_PART = 400_000
 TRAITS_HELD = 200_000
@@ -35,7 +36,8 @@ class Hl7v2Read:
     """All that came of a source. ``events`` are sorted, and can be gone through once, while the scratch folder is."""
 
     events: Iterator[pl.DataFrame]
-    codes: pl.DataFrame
+    codes: Mapping[str, CodeMet]
+    units: Mapping[str, Counter[str]]
     rejected: pl.DataFrame
     tables: tuple[TableBooks, ...]
     noted: Mapping[str, Mapping[str, int]]
@@ -128,7 +130,7 @@ def _finish(tally: _Tally, written: _Parts) -> Hl7v2Read:
     traits = pl.concat(tally.traits or [pl.DataFrame(schema=TRAIT_COLUMNS)])
     traits = traits.with_columns(as_survivors(traits["subject"], became).alias("subject"))
     parts = written.ordered(traits, became)
-    counted = _count_events(parts, len(tally.kinds))
+    counted = _count_events(parts)
     if changes := changed_traits(traits):
         tally.noted.setdefault(PEOPLE, Counter())["told otherwise later"] += changes
     if became:
@@ -148,7 +150,8 @@ def _finish(tally: _Tally, written: _Parts) -> Hl7v2Read:
     assumed = tally.noted.get("OBX", Counter())["known time assumed"]
     return Hl7v2Read(
         events=(frame.drop("kind") for frame in parts()),
-        codes=_codes(counted, tally.words),
+        codes={code: _met(code, tally.words) for code in sorted(counted.codes)},
+        units=counted.units,
         rejected=fit_columns(rejected.sort("file", "line", "column"), REJECTED_COLUMNS, what="rejections"),
         tables=tables,
         noted={name: dict(sorted(counts.items())) for name, counts in sorted(tally.noted.items())},
@@ -158,46 +161,34 @@ def _finish(tally: _Tally, written: _Parts) -> Hl7v2Read:
 
 @dataclass(slots=True)
 class _Counted:
-    """Events of each kind, and the units and decimals of each code."""
+    """Events of each kind, the codes, and how often each unit stands beside each of them."""
 
-    events: dict[int, int]
-    codes: pl.DataFrame
+    events: Counter[int] = field(default_factory=Counter)
+    codes: set[str] = field(default_factory=set)
+    units: dict[str, Counter[str]] = field(default_factory=dict)
 
 
-def _count_events(parts: Callable[[], Iterator[pl.DataFrame]], kinds: int) -> _Counted:
+def _count_events(parts: Callable[[], Iterator[pl.DataFrame]]) -> _Counted:
     """Go through all events once and count."""
-    events: Counter[int] = Counter()
-    codes = []
+    counted = _Counted()
     for frame in parts():
-        events.update(dict(frame["kind"].value_counts().iter_rows()))
-        codes.append(frame.group_by("code").agg(units=pl.col("unit").drop_nulls().unique()))
-    met = pl.concat(codes) if codes else pl.DataFrame(schema={"code": pl.String, "units": pl.List(pl.String)})
-    merged = met.group_by("code").agg(units=pl.col("units").explode(empty_as_null=False).unique().sort())
-    return _Counted(dict(events), merged.sort("code"))
+        counted.events.update(dict(frame["kind"].value_counts().iter_rows()))
+        for code, unit, count in frame.group_by("code", "unit").len().iter_rows():
+            counted.codes.add(code)
+            if unit is not None:
+                counted.units.setdefault(code, Counter())[unit] += count
+    return counted
 
 
-def _codes(counted: _Counted, words: Mapping[str, str]) -> pl.DataFrame:
-    """What is known of each code: its words, its role, and its unit where all its values have the same."""
-    rows = [
-        {
-            "code": code,
-            "description": words.get(code) or code,
-            "parent_codes": _parents(code),
-            "role": ROLES.get(code, "event"),
-            "unit": units[0] if len(units) == 1 else None,
-        }
-        for code, units in counted.codes.iter_rows()
-    ]
-    frame = pl.DataFrame(
-        rows, schema={name: CODE_COLUMNS[name] for name in (rows[0] if rows else CODE_COLUMNS)}
-    )
-    return fit_columns(frame, CODE_COLUMNS, what="codes")
+def _met(code: str, words: Mapping[str, str]) -> CodeMet:
+    """What is known of a code: its words, its role, and what it is a kind of."""
+    return CodeMet(words.get(code) or code, parents=_parents(code), role=ROLES.get(code, "event"))
 
 
-def _parents(code: str) -> list[str]:
+def _parents(code: str) -> tuple[str, ...]:
     """An answer is a kind of what its question asks."""
     question, _, answer = code.rpartition("//")
-    return [question] if "//" in question and ":" in answer else []
+    return (question,) if "//" in question and ":" in answer else ()
 
 
 class _Parts:

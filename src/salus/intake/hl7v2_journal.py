@@ -210,4 +210,4 @@ def check_folder(folder: Path) -> None:
             where=str(folder),
             fix="choose a new folder with --to",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)

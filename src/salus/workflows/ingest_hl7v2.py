@@ -13,6 +13,7 @@ from salus.progress import Progress
 from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
+from salus.workflows.ingest_parts import codes_frame
 from salus.workflows.ingest_tables import TimelineRead, write_read
 
 SCRATCH = ".scratch"
@@ -29,7 +30,7 @@ def ingest_hl7v2(source: Path, to: Path, how: How, *, progress: Progress) -> Boo
             read = read_hl7v2(files, scratch, how, progress=progress)
             told = TimelineRead(
                 events=read.events,
-                codes=read.codes,
+                codes=codes_frame(read.codes, read.units),
                 rejected=read.rejected,
                 tables=read.tables,
                 settings=TimelineSettings(
