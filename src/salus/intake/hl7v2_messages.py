@@ -74,7 +74,7 @@ def chunks_of(stream: BinaryIO) -> Iterator[Chunk]:
         if cut:
             yield Chunk(waiting[:cut], framed)
         waiting = waiting[cut:] + block
-        if len(waiting) > LARGEST_MESSAGE + BLOCK:
+        if len(waiting) > LARGEST_MESSAGE + BLOCK and not _last_whole(waiting, framed):
             yield Chunk(waiting, framed, TOO_LARGE)
             waiting = b""
     whole = _last_whole(waiting, framed) if framed else len(waiting)
