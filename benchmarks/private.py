@@ -52,7 +52,7 @@ def main() -> None:
     generate(model, synthetic, patients=drawn, seed=SEED, progress=QUIET)
     found = measure(timeline, synthetic, model)
     rows = [*utility_rows(found), *attack_rows(found)]
-    made = [_row(name, one, wanted, fitted, began) for name, one, wanted in rows]
+    made = [_row(asked, fitted, began) for asked in rows]
     if given.epsilon == EPSILON:
         write_rows("peers-private", made)
     print(json.dumps([asdict(row) for row in made], indent=1))
@@ -83,30 +83,37 @@ def population(name: str, events: pl.DataFrame, task: Task, codes: pl.DataFrame)
 
 
 Wanted = tuple[str, float]
+Asked = tuple[str, Finding, Wanted, float | None]
+"""A row's name, what was found, what is wanted, and what stands beside it."""
 
 
-def utility_rows(found: list[Finding]) -> list[tuple[str, Finding, Wanted]]:
-    """The AUROC ratio, synthetic to real."""
+def utility_rows(found: list[Finding]) -> list[Asked]:
+    """The AUROC ratio, synthetic to real; beside it the AUROC by real patients."""
+    real = next(one for one in found if one.metric == "utility.real_auroc")
     ratio = next(one for one in found if one.metric == "utility.auroc_ratio")
     name = f"icu, private at ε = {EPSILON:g} for a patient: mortality, AUROC ratio synthetic / real"
-    return [(name, ratio, ("max", UTILITY))]
+    return [(name, ratio, ("max", UTILITY), real.value)]
 
 
-def attack_rows(found: list[Finding]) -> list[tuple[str, Finding, Wanted]]:
-    """Every attack that was measured on the private model."""
+def attack_rows(found: list[Finding]) -> list[Asked]:
+    """Every attack that was measured on the private model; beside it the control: nobody there was trained on."""
+    controls = [one for one in found if one.metric.endswith("membership_auc") and one.comparison == "control"]
+    beside = controls[0].value if controls else None
     attacks = [one for one in found if one.metric.endswith("membership_auc") and one.comparison == "attack"]
     return [
         (
             f"icu, private at ε = {EPSILON:g}: membership attack, AUROC ({one.population})",
             one,
             ("min", CAUGHT),
+            beside,
         )
         for one in attacks
     ]
 
 
-def _row(name: str, one: Finding, wanted: Wanted, fitted: TrainResult, began: float) -> Row:
-    machine, (direction, target) = hardware(), wanted
+def _row(asked: Asked, fitted: TrainResult, began: float) -> Row:
+    name, one, (direction, target), beside = asked
+    machine = hardware()
     return Row(
         name=name,
         value=one.value,
@@ -116,6 +123,7 @@ def _row(name: str, one: Finding, wanted: Wanted, fitted: TrainResult, began: fl
         direction=direction,
         target=target,
         met=is_met(one.value, direction, target),
+        baseline=beside,
         command=COMMAND,
         seed=SEED,
         commit=commit(),
