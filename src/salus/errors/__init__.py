@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
+    BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
     ConditionUnmet,
@@ -33,6 +34,7 @@ from salus.errors.model import (
     ModelOtherVersion,
     NothingToCompare,
     OtherTimeline,
+    PrivacyRefused,
     SettingsRefused,
     TaskCodeUnknown,
     TaskError,
@@ -69,6 +71,7 @@ from salus.errors.records import (
     ColumnMissing,
     DriverMissing,
     ExportUnbalanced,
+    ExpressionWrong,
     FetchFailed,
     FolderTaken,
     InputEmpty,
@@ -87,6 +90,7 @@ from salus.errors.records import (
     TimelineMissing,
     TimelineNotWritten,
     UnitUnknown,
+    ViewWrong,
 )
 from salus.errors.run import (
     ClusterUnfit,
@@ -109,6 +113,7 @@ __all__ = [
     "AddressRefused",
     "AnswerStrange",
     "BooksUnbalanced",
+    "BudgetTooSmall",
     "BundleBroken",
     "ChecksumWrong",
     "ClusterUnfit",
@@ -120,6 +125,7 @@ __all__ = [
     "DriverMissing",
     "EvidenceError",
     "ExportUnbalanced",
+    "ExpressionWrong",
     "FetchFailed",
     "FileTrouble",
     "FindingsFileError",
@@ -148,6 +154,7 @@ __all__ = [
     "OutOfMemory",
     "OutletError",
     "PortTaken",
+    "PrivacyRefused",
     "ProgrammeError",
     "ProposalBlocked",
     "ProtocolChanged",
@@ -182,6 +189,7 @@ __all__ = [
     "UseCaseFileError",
     "UseCaseValueError",
     "ValueNotFinite",
+    "ViewWrong",
     "WorkerLost",
     "WorkspaceError",
     "nearest",
