@@ -165,6 +165,8 @@ def test_the_further_events_would_do(criterion, finding):
         return
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.further_events > 0
+    if finding.lower is None or finding.upper is None:
+        return  # a criterion may look at the value alone, and there is no interval to narrow
     events = (finding.events or 0) + found.further_events
     narrower = math.sqrt((finding.events or events) / events)
     more = replace(
