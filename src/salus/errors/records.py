@@ -89,6 +89,18 @@ class AddressRefused(SourceError):
     code = "SAL-114"
 
 
+class ViewWrong(SourceError):
+    """A view of what to take from FHIR resources says something that cannot be."""
+
+    code = "SAL-115"
+
+
+class ExpressionWrong(SourceError):
+    """A FHIRPath expression cannot be read, or asks for what Salus does not know."""
+
+    code = "SAL-116"
+
+
 class OutletError(SalusError):
     """A timeline could not be written in another form."""
 
