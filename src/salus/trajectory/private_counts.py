@@ -96,7 +96,7 @@ def standing_out(counts: DoubleArray, scale: float) -> DoubleArray:
 
 def covering(grid: Sequence[int] | IntArray, counts: DoubleArray, share: float, *, scale: float) -> int:
     """The least place of ``grid`` up to which ``share`` of what is counted lies."""
-    filled = np.cumsum(surely(counts, scale))
+    filled = np.cumsum(standing_out(counts, scale))
     return int(grid[int(np.searchsorted(filled, share * filled[-1]))])
 
 

@@ -21,7 +21,10 @@ ALWAYS = 0.99
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Fields and codes in drawing order. ``about``: code, static, field, once; ``shares``: a level's in its field."""
+    """Fields and codes in drawing order. ``about``: code, static, field, once.
+
+    ``shares``: each level's in its field; ``rates``: share of patients that have a field.
+    """
 
     entries: tuple[CodeEntry, ...]
     fields: tuple[Field, ...]
@@ -29,6 +32,7 @@ class Plan:
     lows: FloatArray
     inner: FloatArray
     shares: FloatArray
+    rates: FloatArray
     protection: Protection
 
 
@@ -65,6 +69,7 @@ def plan_of(
         lows=lows,
         inner=inner,
         shares=_shares(ordered["field"].to_list(), weights),
+        rates=_rates(ordered, patients),
         protection=Protection(least_patients=0),
     )
 
@@ -156,6 +161,13 @@ def _fields(ordered: pl.DataFrame) -> list[Field]:
             )
         )
         first += frame.height
+    return found
+
+
+def _rates(ordered: pl.DataFrame, patients: float) -> FloatArray:
+    """Share of patients that have each field, at least one in a thousand."""
+    fields = ordered.unique("field", keep="first", maintain_order=True)["field_patients"].to_numpy()
+    found: FloatArray = np.clip(fields / patients, 1e-3, 1.0).astype(np.float32)
     return found
 
 

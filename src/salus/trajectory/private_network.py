@@ -17,6 +17,7 @@ from torch import Tensor
 from salus.trajectory.bins import FloatArray
 from salus.trajectory.levels import WAVES
 from salus.trajectory.network import Network
+from salus.trajectory.private_vocabulary import PrivateLessons
 from salus.trajectory.vocabulary import Vocabulary
 
 LEARNT = ("told", "next_field", "next_wait", "end_wait")
@@ -49,11 +50,9 @@ class Learning(NamedTuple):
     parts: tuple[Part, ...]
 
 
-def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) -> Learning:
-    """Set the start, and what is learnt.
-
-    ``level_shares``: how common each level is in its field.
-    """
+def prepare_network(network: Network, lessons: PrivateLessons) -> Learning:
+    """Set the start, and what is learnt."""
+    vocabulary, level_shares = lessons.vocabulary, lessons.level_shares
     fine = torch.ones(3 + 2 * WAVES)
     fine[3 + GENTLE : 3 + WAVES] = fine[3 + WAVES + GENTLE :] = 0
     with torch.no_grad():
@@ -64,6 +63,7 @@ def prepare_network(network: Network, vocabulary: Vocabulary, level_shares: Floa
         network.said.smooth.mul_(fine[:, None])
         _centre(network, vocabulary, level_shares)
         network.told.smooth.mul_(fine[:, None])
+        _set_biases(network, lessons)
     alive, names = [], []
     for name, value in network.named_parameters():
         value.requires_grad_(name.split(".")[0] in LEARNT)
@@ -106,3 +106,19 @@ def _centre(network: Network, vocabulary: Vocabulary, level_shares: FloatArray) 
     of_code = field[torch.from_numpy(vocabulary.level_start)[valued]]
     said.smooth[:, 0] -= mean[of_code]
     said.smooth.mul_(scale[of_code][:, None, None])
+
+
+def _set_biases(network: Network, lessons: PrivateLessons) -> None:
+    """Let waits and what happens once begin as common as they were counted.
+
+    The end of follow-up comes after one of as many moments as a record may have, at once; else it lies far ahead.
+    """
+    fields, moments = lessons.vocabulary.fields, max(lessons.vocabulary.longest_record - 1, 1)
+    seldom = torch.tensor([(one.once or one.seldom) and not one.static for one in fields])
+    rates = torch.from_numpy(np.log(lessons.field_rates / moments))
+    network.next_field.bias.zero_()
+    network.next_field.bias[:-1] = torch.where(seldom, rates, torch.zeros_like(rates))
+    network.get_parameter("next_wait.2.bias").copy_(torch.from_numpy(np.log(lessons.wait_shares)))
+    ending = network.get_parameter("end_wait.2.bias")
+    ending.fill_(-float(np.log(moments * len(ending))))
+    ending[0], ending[-1] = -float(np.log(moments)), 0.0

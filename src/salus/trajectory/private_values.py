@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from salus.trajectory.bins import INNER, IntArray, Tally, ValueBins, fit_bins, fit_wait_edges
+from salus.trajectory.bins import INNER, FloatArray, IntArray, Tally, ValueBins, fit_bins, fit_wait_edges
 from salus.trajectory.private_accounting import DoubleArray
-from salus.trajectory.private_counts import Noise, at_most, growing, noisy_cells, standing_out, surely
+from salus.trajectory.private_counts import Noise, at_most, growing, noisy_cells, standing_out
 
 CELLS = 64
 """Cells of a code's numbers: single numbers where there are no more."""
@@ -128,20 +128,38 @@ def wait_cells(grain: str) -> IntArray:
     return np.unique(np.r_[growing(2**33, 1.1), common, common + 1]).astype(np.int64)
 
 
-def wait_edges_of(waits: pl.DataFrame, grain: str, *, most: int, noise: Noise) -> IntArray:
-    """Edges of the bins of waits. ``waits``: subject_id, wait; a patient's waits weigh 1 together."""
+class Waits(NamedTuple):
+    """Edges of the bins of waits, and how common each bin is."""
+
+    edges: IntArray
+    shares: FloatArray
+
+
+def waits_of_cells(waits: pl.DataFrame, grain: str, *, most: int, noise: Noise) -> Waits:
+    """Bins of waits. ``waits``: subject_id, wait.
+
+    A patient's waits are counted twice: all of them, to say how common each is, and the different ones, so that the
+    rare long ones show too. Each of the two vectors has length 1 at most.
+    """
     cells = wait_cells(grain)
-    rows = waits.select(
-        weight=1 / pl.len().over("subject_id"),
-        cell=pl.Series(np.searchsorted(cells, waits["wait"].to_numpy(), side="right") - 1),
+    size = len(cells)
+    every = waits.select(
+        "subject_id", cell=np.searchsorted(cells, waits["wait"].to_numpy(), side="right") - 1
     )
-    found = surely(noisy_cells(rows, most=1, size=len(cells), noise=noise), noise.scale(1))
-    there = np.flatnonzero(found)
-    last = cells[np.minimum(there + 1, len(cells) - 1)] - 1
-    middle = (cells[there] + last) // 2
-    points = np.unique(np.r_[cells[there], middle, last], return_index=False)
-    weight = found[np.searchsorted(cells, points, side="right") - 1]
-    return fit_wait_edges(Tally(points, np.maximum(np.round(weight), 1).astype(np.int64)), most=most)
+    common = every.select("cell", weight=1 / pl.len().over("subject_id"))
+    kinds = every.unique(maintain_order=True).select(
+        pl.col("cell") + size, weight=1 / pl.len().over("subject_id").sqrt()
+    )
+    found = noisy_cells(pl.concat([common, kinds]), most=2, size=2 * size, noise=noise)
+    often, there = np.clip(found[:size], 0, None), standing_out(found[size:], noise.scale(2))
+    shown = np.flatnonzero(there)
+    last = cells[np.minimum(shown + 1, size - 1)] - 1
+    points = np.unique(np.r_[cells[shown], (cells[shown] + last) // 2, last])
+    weight = there[np.searchsorted(cells, points, side="right") - 1]
+    edges = fit_wait_edges(Tally(points, np.maximum(np.round(weight), 1).astype(np.int64)), most=most)
+    bins = np.clip(np.searchsorted(edges, cells, side="right") - 1, 0, len(edges) - 2)
+    shares = np.bincount(bins, often, minlength=len(edges) - 1) + 1.0
+    return Waits(edges, (shares / shares.sum()).astype(np.float32))
 
 
 def padded(tables: Sequence[ValueBins | None]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from salus.trajectory.private_accounting import Answer, noise_for
 from salus.trajectory.private_contents import Extent, contents_of, extent_of, things_of
 from salus.trajectory.private_counts import Noise, at_most, noisy_cells
 from salus.trajectory.private_fields import Plan, plan_of
-from salus.trajectory.private_values import values_of, wait_edges_of
+from salus.trajectory.private_values import values_of, waits_of_cells
 from salus.trajectory.vocabulary import Clock, Vocabulary
 
 SHARES = {
@@ -44,6 +44,7 @@ SURE_SHARE, SURE_TIMES = 0.99, 10.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateLessons:
     """Records cut to a vocabulary that was learnt privately; ``level_shares``: how common each level is in its field.
+    ``wait_shares``, ``field_rates``: how common bins of waits are, and which share of patients has each field.
 
     ``patients``: a noisy count. ``answers``: what was asked.
     """
@@ -51,6 +52,8 @@ class PrivateLessons:
     records: Records
     vocabulary: Vocabulary
     level_shares: FloatArray
+    wait_shares: FloatArray
+    field_rates: FloatArray
     patients: float
     answers: tuple[Answer, ...]
 
@@ -94,14 +97,15 @@ def learn_privately(spans: Spans, codes: pl.DataFrame, clock: Clock, budget: Bud
     if all(one.static for one in plan.fields):
         raise _nothing_stands_out(budget)
     cut = _cut(spans, plan, extent, parents_of(codes))
-    vocabulary = _vocabulary(
-        plan, extent, clock, wait_edges_of(_waits(cut), clock.grain, most=WAITS, noise=waits)
-    )
+    waited = waits_of_cells(_waits(cut), clock.grain, most=WAITS, noise=waits)
+    vocabulary = _vocabulary(plan, extent, clock, waited.edges)
     records = encode(cut, vocabulary, {})
     return PrivateLessons(
         records=records,
         vocabulary=_with_certainties(vocabulary, records, sure),
         level_shares=plan.shares,
+        wait_shares=waited.shares,
+        field_rates=plan.rates,
         patients=extent.patients,
         answers=budget.answers(),
     )
