@@ -23,7 +23,7 @@ from salus.intake.hl7v2_segments import segment_batches
 from salus.intake.mllp import Framing
 from salus.progress import QUIET
 
-PROFILE = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+PROFILE = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 WORDS = st.text(
     st.characters(codec="utf-8", exclude_characters="\r\n\x0b\x1c", exclude_categories=("Cs",)), max_size=12
 )
@@ -114,6 +114,7 @@ def test_reading_any_bytes_ends_with_balanced_books(content):
 
 @PROFILE
 @given(st.lists(PIECES, max_size=30).map(ragged))
+@example(b"MSH|^~\\&|L|H|||2026||ORU^R01|1|P|2.5\r\x0b")
 def test_the_columns_hold_the_segments_that_splitting_gives(content):
     """Slow and obvious: each message is split at carriage returns."""
     slow = [

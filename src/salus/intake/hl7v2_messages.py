@@ -18,6 +18,8 @@ NOT_DECODED = "its bytes are not in the character set of MSH-18 (where it names 
 CUT_SHORT = "the frame is cut short: its end is missing"
 TOO_LARGE = "it is larger than a message may be"
 WRONG_COUNT = "the trailer counts other messages than the batch holds"
+STRAY = "\x0b\x1c\x00\x1a"
+"""What frames and old systems leave behind, and no message holds."""
 BLANK = b" \t\r\n\x00\x1a\x0b\x1c"
 MARK = b"\xef\xbb\xbf"
 
@@ -53,7 +55,7 @@ def read_message(raw: bytes, line: int = 1) -> Found:
     text = decoded(raw)
     if text is None:
         return NoMessage(line, "MSH-18", NOT_DECODED)
-    text = with_ends(text.strip("\ufeff\x0b\x1c\x00\r\n \t"))
+    text = with_ends(text.lstrip("\ufeff\x0b\x1c\x00\x1a\r\n \t").rstrip(STRAY + "\r\n"))
     if text.startswith("MSH|^~\\&|"):
         return Message(line, text)
     if not text.startswith("MSH"):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from salus.formats.hl7v2 import WRAPPERS, unescape
-from salus.intake.hl7v2_messages import Chunk, Counting, Message, NoMessage, chunks_of, messages_in
+from salus.intake.hl7v2_messages import STRAY, Chunk, Counting, Message, NoMessage, chunks_of, messages_in
 
 ROW, LINE, MESSAGE = "row", "line", "message"
 """Number of the segment in its batch, its line in the file, number of its message in the batch."""
@@ -100,6 +100,8 @@ def _standard(chunk: Chunk, place: Counting) -> pl.DataFrame | None:
     if frames is None:
         return None
     ended = raw.replace(b"\x0b", b"").replace(b"\x1c", b"") if chunk.framed else raw
+    if any(stray in ended for stray in STRAY.encode()):
+        return None
     texts = pl.Series("text", [ended.decode("ascii")]).str.split("\r").explode(empty_as_null=False)
     lines = pl.int_range(place.line, place.line + len(texts), eager=True)
     rows = _numbered(texts.to_frame().with_columns(lines.alias(LINE)))
