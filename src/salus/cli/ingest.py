@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -15,17 +14,10 @@ from salus.intake.books import Books
 from salus.intake.hl7v2 import How
 from salus.intake.omop_place import OmopPlace
 from salus.workflows.ingest import ingest as run_ingest
+from salus.workflows.ingest_fhir import FhirHow, ingest_fhir
 from salus.workflows.ingest_hl7v2 import ingest_hl7v2
 from salus.workflows.ingest_tables import ingest_meds, ingest_omop
-
-
-class Form(StrEnum):
-    """What a source is."""
-
-    YAML = "yaml"
-    HL7V2 = "hl7v2"
-    OMOP = "omop"
-    MEDS = "meds"
+from salus.workflows.source_form import Form, form_seen
 
 
 def ingest(
@@ -38,28 +30,37 @@ def ingest(
         Path | None, typer.Option("--input", help="Folder of the files; else where SOURCE says.")
     ] = None,
     form: Annotated[
-        Form,
+        Form | None,
         typer.Option(
             "--as",
-            help="yaml: a source.yaml. hl7v2: messages, or what `salus listen` took. omop: a folder of CSV or Parquet, "
-            "a DuckDB file or postgresql://… meds: a data set's folder.",
+            help="yaml: a source.yaml. fhir: a folder of NDJSON and Bundles, or one. hl7v2: messages, or what `salus "
+            "listen` took. omop: a folder of CSV or Parquet, a DuckDB file or postgresql://… meds: a data set's "
+            "folder. Not given: what SOURCE plainly is.",
         ),
-    ] = Form.YAML,
+    ] = None,
     zone: Annotated[
-        str, typer.Option(help="Zone of times that name none (with --as hl7v2 or omop).")
+        str, typer.Option(help="Zone of times that name none (with --as fhir, hl7v2 or omop).")
     ] = "UTC",
     schema: Annotated[str, typer.Option(help="Schema of the tables (with --as omop, in a database).")] = "",
+    views: Annotated[
+        Path | None,
+        typer.Option(help="Folder of what to take (with --as fhir); an empty one gets ours, to be edited."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="File with the key of pseudonyms (with --as fhir).")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="How many processes read (with --as fhir).", min=1)] = 1,
+    ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Read a source's files into a timeline, with balanced books."""
-    if zone not in available_timezones():
-        raise UsageProblem(
-            f"there is no zone '{zone}'{nearest(zone, available_timezones())}",
-            where="--zone",
-            fix="write it as Europe/Berlin",
-        )
-    with console.session(as_json) as progress:
-        if form is Form.HL7V2:
+    _check_zone(zone)
+    form = form or form_seen(source)
+    with console.session(as_json) as progress, console.on_cluster(ray):
+        if form is Form.FHIR:
+            how = FhirHow(zone=zone, views=views, key=key, processes=None if ray else processes)
+            books = ingest_fhir(Path(source), to, how, progress=progress)
+        elif form is Form.HL7V2:
             books = ingest_hl7v2(Path(source), to, How(zone=zone), progress=progress)
         elif form is Form.OMOP:
             place = OmopPlace(where=source, zone=zone, schema=schema)
@@ -69,6 +70,15 @@ def ingest(
         else:
             books = run_ingest(Path(source), to, inputs=inputs, progress=progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
+
+
+def _check_zone(zone: str) -> None:
+    if zone not in available_timezones():
+        raise UsageProblem(
+            f"there is no zone '{zone}'{nearest(zone, available_timezones())}",
+            where="--zone",
+            fix="write it as Europe/Berlin",
+        )
 
 
 def _lines(books: Books, to: Path) -> list[str]:

@@ -33,6 +33,7 @@ from salus.timeline.columns import REJECTED_COLUMNS
 
 RANGE_BYTES = 192 << 20
 """Bytes of source whose rows are sorted together: about 200,000 events, some tens of megabytes."""
+MOST_RANGES = 1024
 ROWS_WRITTEN = 400_000
 """Rows of one part that wait in memory before they are written."""
 DONE, REJECTIONS = "done.json", "rejected.parquet"
@@ -53,9 +54,13 @@ class Gathering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """What lies on disk, and what was counted. ``pieces``: folders of finished parts, in order of parts."""
+    """What lies on disk, and what was counted. ``pieces``: folders of finished parts, in order of parts.
+
+    ``lines_before``: how many lines of its file are before each part.
+    """
 
     pieces: tuple[Path, ...]
+    lines_before: tuple[int, ...]
     ranges: int
     codes: Mapping[str, CodeMet]
     rejected: pl.DataFrame
@@ -67,7 +72,7 @@ class Gathered:
 def gather(parts: Sequence[Part], how: Gathering, *, progress: Progress) -> Gathered:
     """Read all parts that are not finished yet; what is finished is taken as it is. A part named twice is read once."""
     parts = list(dict.fromkeys(parts))
-    ranges = ranges_for(sum(part.size for part in parts))
+    ranges = ranges_for(sum(part.all_bytes for part in parts))
     key = how.key.hex()
     folders = [how.folder / part.digest(*how.settings, key, str(ranges)) for part in parts]
     waiting = [
@@ -77,12 +82,12 @@ def gather(parts: Sequence[Part], how: Gathering, *, progress: Progress) -> Gath
     ]
     skipped = len(parts) - len(waiting)
     how.folder.mkdir(parents=True, exist_ok=True)
-    total = sum(work.part.size for work in waiting)
+    total = sum(work.part.all_bytes for work in waiting)
     work = partial(_read_part, reader=how.reader, key=how.key, ranges=ranges)
     with progress.step("Reading parts", total=total or None, unit="bytes") as step:
         for done, _ in zip(waiting, spread_jobs(work, waiting, processes=how.processes), strict=True):
-            step.advance(done.part.size, note=done.part.name)
-    return _summed(tuple(folders), ranges, skipped)
+            step.advance(done.part.all_bytes, note=done.part.name)
+    return _summed(parts, tuple(folders), ranges, skipped)
 
 
 def ranges_for(size: int) -> int:
@@ -91,7 +96,7 @@ def ranges_for(size: int) -> int:
     >>> ranges_for(1), ranges_for(1 << 30)
     (1, 6)
     """
-    return max(1, -(-size // RANGE_BYTES))
+    return min(max(1, -(-size // RANGE_BYTES)), MOST_RANGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +173,13 @@ def piece_path(folder: Path, number: int, count: int) -> Path:
     return folder / f"{PIECE}-{number:05d}-{count:05d}.parquet"
 
 
-def pieces_of(pieces: Sequence[Path], number: int) -> list[Path]:
-    """All files of one range, in order of parts and of rows in them."""
-    return [path for folder in pieces for path in sorted(folder.glob(f"{PIECE}-{number:05d}-*.parquet"))]
+def pieces_of(gathered: Gathered, number: int) -> list[tuple[Path, int]]:
+    """All files of one range, in order of parts and of rows in them, each with the lines before its part."""
+    return [
+        (path, before)
+        for folder, before in zip(gathered.pieces, gathered.lines_before, strict=True)
+        for path in sorted(folder.glob(f"{PIECE}-{number:05d}-*.parquet"))
+    ]
 
 
 @dataclass(slots=True)
@@ -181,6 +190,7 @@ class _Tally:
     frames: list[pl.DataFrame] = field(default_factory=list)
     counted: dict[str, Counter[str]] = field(default_factory=dict)
     noted: dict[str, Counter[str]] = field(default_factory=dict)
+    lines: Counter[str] = field(default_factory=Counter)
 
     def add(self, read: PartRead) -> None:
         """Take one block."""
@@ -192,6 +202,7 @@ class _Tally:
         }
         self.counted = added(self.counted, rows)
         self.noted = added(self.noted, read.noted)
+        self.lines.update(read.lines)
 
     def add_codes(self, codes: Mapping[str, CodeMet]) -> None:
         """Of several descriptions of a code take the first by letters, and all parents: order changes nothing."""
@@ -218,12 +229,13 @@ class _Tally:
             },
             "counted": self.counted,
             "noted": self.noted,
+            "lines": self.lines,
         }
 
 
-def _summed(folders: tuple[Path, ...], ranges: int, skipped: int) -> Gathered:
-    tally = _Tally()
-    for folder in folders:
+def _summed(parts: Sequence[Part], folders: tuple[Path, ...], ranges: int, skipped: int) -> Gathered:
+    tally, passed, before = _Tally(), Counter[str](), []
+    for part, folder in zip(parts, folders, strict=True):
         told = json.loads((folder / DONE).read_bytes())
         tally.add_codes(
             {
@@ -233,9 +245,12 @@ def _summed(folders: tuple[Path, ...], ranges: int, skipped: int) -> Gathered:
         )
         tally.counted = added(tally.counted, told["counted"])
         tally.noted = added(tally.noted, told["noted"])
-        tally.frames.append(pl.read_parquet(folder / REJECTIONS))
+        before.append(passed[part.where] if part.start else 0)
+        tally.frames.append(with_lines_before(pl.read_parquet(folder / REJECTIONS), before[-1]))
+        passed[part.where] += told["lines"].get(part.name, 0)
     return Gathered(
         pieces=folders,
+        lines_before=tuple(before),
         ranges=ranges,
         codes=dict(sorted(tally.codes.items())),
         rejected=tally.rejected(),
@@ -246,3 +261,8 @@ def _summed(folders: tuple[Path, ...], ranges: int, skipped: int) -> Gathered:
         noted={name: dict(sorted(counts.items())) for name, counts in sorted(tally.noted.items())},
         skipped=skipped,
     )
+
+
+def with_lines_before(rows: pl.DataFrame, before: int) -> pl.DataFrame:
+    """The same with lines that count from the beginning of the file."""
+    return rows.with_columns(pl.col("line") + before) if before else rows

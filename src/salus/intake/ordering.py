@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from salus.compute.spreading import spread_jobs
-from salus.intake.gathering import Gathered, pieces_of
+from salus.intake.gathering import Gathered, pieces_of, with_lines_before
 from salus.intake.parts import PART_COLUMNS, source_names
 from salus.progress import Progress
 from salus.timeline.columns import EVENT_COLUMNS, REJECTED_COLUMNS
@@ -19,7 +19,8 @@ from salus.timeline.columns import EVENT_COLUMNS, REJECTED_COLUMNS
 TOLD_AGAIN = "told again by another part or export"
 CONTRADICTED = "another resource with this id and version says something else"
 SAME, OTHERS = "\x1fsame", "\x1fothers"
-UNIQUE_ORDER = ("subject_id", "time", "code", "known_time", "resource", "version", "place", "content")
+THING = ("subject_id", "time", "code", "known_time", "resource", "place")
+SAID = ("numeric_value", "text_value", "unit")
 GATHERED_COLUMNS = {
     "subject_id": pl.Int64(),
     **{name: kind for name, kind in PART_COLUMNS.items() if name != "patient"},
@@ -68,7 +69,7 @@ def order_ranges(
     """Sort every range into a file of ``folder``; the files follow one another by patient."""
     folder.mkdir(parents=True, exist_ok=True)
     codes, tally, paths = tuple(gathered.codes), OrderTally(), []
-    jobs = [(number, pieces_of(gathered.pieces, number)) for number in range(gathered.ranges)]
+    jobs = [(number, pieces_of(gathered, number)) for number in range(gathered.ranges)]
     work = partial(_order, folder=folder, codes=codes)
     with progress.step("Putting rows in order", total=len(jobs), unit="ranges") as step:
         for found in spread_jobs(work, jobs, processes=processes):
@@ -86,9 +87,10 @@ def ordered_frames(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
             yield frame
 
 
-def _order(job: tuple[int, list[Path]], *, folder: Path, codes: Sequence[str]) -> Ordered:
+def _order(job: tuple[int, list[tuple[Path, int]]], *, folder: Path, codes: Sequence[str]) -> Ordered:
     number, paths = job
-    rows = pl.concat([pl.read_parquet(path) for path in paths] or [pl.DataFrame(schema=GATHERED_COLUMNS)])
+    pieces = [with_lines_before(pl.read_parquet(path), before) for path, before in paths]
+    rows = pl.concat(pieces or [pl.DataFrame(schema=GATHERED_COLUMNS)])
     rows, contradicted = without_contradictions(rows)
     rows, repeats = told_once(rows.with_columns(pl.col("code").cast(pl.Enum(codes))))
     assumed = int(rows.select((pl.col("known_time").is_null() & pl.col("time").is_not_null()).sum()).item())
@@ -115,9 +117,9 @@ def _units(rows: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:
 
 
 def told_once(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Sort, and leave out what the same version of the same resource says again; count those resources by origin."""
-    rows = rows.sort(*UNIQUE_ORDER, nulls_last=False)
-    again = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in UNIQUE_ORDER)
+    """Sort, and leave out what a resource says again, in this version or in the next; count those by origin."""
+    rows = rows.sort(*THING, "version", nulls_last=False, maintain_order=True)
+    again = pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in (*THING, *SAID))
     again = again & (pl.int_range(pl.len()) > 0)
     flags = rows.select(again.alias(SAME))[SAME]
     if not flags.any():

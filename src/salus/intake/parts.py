@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Part:
 
     ``start`` and ``stop`` are bytes of a file or keys of a table (None: to the end). ``stamp`` changes when what is
     there changes, such as size and time of change of a file. ``table``: which table it holds, where that is known.
+    ``more``: small pieces that are read with this one.
     """
 
     name: str
@@ -77,11 +78,18 @@ class Part:
     size: int = 0
     stamp: str = ""
     table: str = ""
+    more: tuple[Part, ...] = ()
+
+    @property
+    def all_bytes(self) -> int:
+        """Bytes of this piece and of those that are read with it."""
+        return self.size + sum(part.size for part in self.more)
 
     def digest(self, *settings: str) -> str:
         """What names this part read with these settings, version of Salus and all."""
         told = (self.name, self.where, str(self.start), str(self.stop), self.stamp, self.table, *settings)
-        return sha256("\0".join(told).encode()).hexdigest()
+        below = tuple(part.digest() for part in self.more)
+        return sha256("\0".join((*told, *below)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +112,18 @@ class Counted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRead:
-    """What came of a part, or of a block of it. ``noted``: what else was counted, by table."""
+    """What came of a part, or of a block of it. ``noted``: what else was counted, by table.
+
+    ``lines``: lines that were passed of a file. Where a part begins in the middle of a file, its lines count from
+    there: how many are before it is known, and added, once all parts are read.
+    """
 
     events: pl.DataFrame
     codes: Mapping[str, CodeMet]
     rejected: pl.DataFrame
     counted: Mapping[str, Counted]
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
 
 
 Reader = Callable[[Part], Iterator[PartRead]]
@@ -131,6 +144,17 @@ def file_parts(files: Sequence[tuple[str, Path]], *, most_bytes: int, whole: fro
     return parts
 
 
+def packed(parts: Sequence[Part], *, most_bytes: int) -> list[Part]:
+    """Put small parts together, in their order, as long as they are not more than so many bytes."""
+    whole: list[Part] = []
+    for part in parts:
+        if whole and whole[-1].all_bytes + part.size <= most_bytes and part.start == whole[-1].start == 0:
+            whole[-1] = replace(whole[-1], more=(*whole[-1].more, part))
+        else:
+            whole.append(part)
+    return whole
+
+
 def subject_number(patient: str, key: bytes = b"") -> int:
     """The number that stands for a patient: a keyed hash, so that only who has the key can tell whose it is.
 
@@ -143,6 +167,8 @@ def subject_number(patient: str, key: bytes = b"") -> int:
 def subject_numbers(patients: pl.Series, key: bytes) -> pl.Series:
     """The numbers of many patients; each id is hashed once."""
     met = patients.unique()
+    if met.is_empty():
+        return pl.Series(patients.name, [], dtype=pl.Int64)
     numbers = [None if one is None else subject_number(one, key) for one in met]
     return patients.replace_strict(met, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
 
@@ -180,6 +206,7 @@ def fit_part(read: PartRead) -> PartRead:
         rejected=fit_columns(read.rejected, REJECTED_COLUMNS, what="rejections"),
         counted=read.counted,
         noted=read.noted,
+        lines=read.lines,
     )
 
 

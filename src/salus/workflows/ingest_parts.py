@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.errors import SourceError
 from salus.intake.books import Books, TableBooks
 from salus.intake.gathering import Gathered, Gathering, gather
 from salus.intake.ordering import TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
@@ -37,6 +38,16 @@ class PartSource:
 def ingest_parts(source: PartSource, to: Path, how: Gathering, *, progress: Progress) -> Books:
     """Read all parts into the timeline folder ``to``; what a stopped run has finished is not read again."""
     check_replaceable(to, mark=SETTINGS_FILE)
+    try:
+        books = _ingest(source, to, how, progress)
+    except SourceError:
+        shutil.rmtree(how.folder, ignore_errors=True)  # the same again would say the same
+        raise
+    shutil.rmtree(how.folder, ignore_errors=True)
+    return books
+
+
+def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) -> Books:
     gathered = gather(source.parts, how, progress=progress)
     sorted_folder = how.folder / "sorted"
     try:
@@ -55,11 +66,9 @@ def ingest_parts(source: PartSource, to: Path, how: Gathering, *, progress: Prog
             noted=_noted(gathered, tally),
         )
         with whole_folder(to, mark=SETTINGS_FILE) as folder:
-            books = write_read(folder, read, where=source.where, progress=progress)
+            return write_read(folder, read, where=source.where, progress=progress)
     finally:
         shutil.rmtree(sorted_folder, ignore_errors=True)
-    shutil.rmtree(how.folder, ignore_errors=True)
-    return books
 
 
 def _tables(gathered: Gathered, tally: OrderTally) -> tuple[TableBooks, ...]:
@@ -80,7 +89,7 @@ def _noted(gathered: Gathered, tally: OrderTally) -> dict[str, dict[str, int]]:
     noted = {name: dict(counts) for name, counts in gathered.noted.items()}
     for name, count in tally.repeats.items():
         noted.setdefault(name, {})[TOLD_AGAIN] = count
-    return dict(sorted(noted.items()))
+    return {name: counts for name, counts in sorted(noted.items()) if counts}
 
 
 def codes_frame(codes: Mapping[str, CodeMet], units: Mapping[str, Counter[str]]) -> pl.DataFrame:
@@ -104,7 +113,7 @@ def codes_frame(codes: Mapping[str, CodeMet], units: Mapping[str, Counter[str]])
 def _digest(source: PartSource, gathered: Gathered) -> str:
     """What the source is: its kind, and of each table how much was read."""
     told = [source.kind, source.zone, *(f"{name} {n.read}" for name, n in gathered.counted.items())]
-    told += [f"{part.name} {part.size}" for part in source.parts]
+    told += [f"{part.name} {part.all_bytes}" for part in source.parts]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 
 from salus.errors import ExpressionWrong
-from salus.formats.fhirpath.functions import FUNCTIONS, Asked, alike, equal, ordered
+from salus.formats.fhirpath.comparing import alike, equal, ordered
+from salus.formats.fhirpath.functions import FUNCTIONS, Asked
 from salus.formats.fhirpath.tree import (
     Amount,
     Call,

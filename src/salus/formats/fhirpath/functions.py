@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Protocol
 
-from salus.errors import ExpressionWrong
-from salus.formats.fhirpath.moments import boundary, compare, read_moment
+from salus.formats.fhirpath.comparing import same, wrong
+from salus.formats.fhirpath.moments import boundary, read_moment
 from salus.formats.fhirpath.references import reference_key
 from salus.formats.fhirpath.tree import Member, Node
-from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, item, members, quantity
+from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, item, members
 
 
 class Ask(Protocol):
@@ -52,86 +52,6 @@ class Asked:
             parts.append(node.name)
             node = node.of
         return ".".join(reversed(parts))
-
-
-def wrong(what: str) -> ExpressionWrong:
-    """The error of an expression that cannot be evaluated."""
-    return ExpressionWrong(
-        what, where="FHIRPath", fix="see what Salus knows of FHIRPath in docs/how-to/fhir.md"
-    )
-
-
-def equal(left: Items, right: Items) -> bool | None:
-    """``=``: None where one is empty, or times do not say enough."""
-    if not left or not right:
-        return None
-    if len(left) != len(right):
-        return False
-    answers = [_same(a, b) for a, b in zip(left, right, strict=True)]
-    return False if False in answers else None if None in answers else True
-
-
-def _same(a: Item, b: Item) -> bool | None:
-    if a.kind in MOMENTS or b.kind in MOMENTS:
-        place = compare(*_as_moments(a, b)) if isinstance(a.value, str) and isinstance(b.value, str) else 1
-        return None if place is None else place == 0
-    one, other = quantity(a), quantity(b)
-    if one and other:
-        return one.value == other.value if one.unit == other.unit else False
-    if isinstance(a.value, bool) or isinstance(b.value, bool):
-        return a.value is b.value
-    return bool(a.value == b.value)
-
-
-def _as_moments(a: Item, b: Item) -> tuple[tuple[str, str], tuple[str, str]]:
-    kinds = [one.kind if one.kind in MOMENTS else other.kind for one, other in ((a, b), (b, a))]
-    return (a.value, kinds[0]), (b.value, kinds[1])
-
-
-def alike(left: Items, right: Items) -> bool:
-    """``~``: order, case and trailing zeros do not matter."""
-    if len(left) != len(right):
-        return False
-    waiting = list(right)
-    for one in left:
-        found = next((other for other in waiting if _alike(one, other)), None)
-        if found is None:
-            return False
-        waiting.remove(found)
-    return True
-
-
-def _alike(a: Item, b: Item) -> bool:
-    if isinstance(a.value, str) and isinstance(b.value, str) and a.kind not in MOMENTS:
-        return " ".join(a.value.lower().split()) == " ".join(b.value.lower().split())
-    if isinstance(a.value, Decimal) or isinstance(b.value, Decimal):
-        digits = min(_digits(a.value), _digits(b.value))
-        return bool(round(Decimal(a.value), digits) == round(Decimal(b.value), digits))
-    return _same(a, b) is True
-
-
-def _digits(value: Any) -> int:
-    exponent = Decimal(value).normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def ordered(a: Item, b: Item) -> int | None:
-    """-1, 0 or 1 as a is less than, equal to or greater than b; None where that cannot be said."""
-    if a.kind in MOMENTS or b.kind in MOMENTS:
-        return compare(*_as_moments(a, b))
-    one, other = quantity(a), quantity(b)
-    if one and other:
-        return _sign(one.value, other.value) if one.unit == other.unit else None
-    numbers = (int, Decimal)
-    if isinstance(a.value, numbers) and isinstance(b.value, numbers):
-        return _sign(a.value, b.value)
-    if isinstance(a.value, str) and isinstance(b.value, str):
-        return _sign(a.value, b.value)
-    raise wrong("values of different kinds are compared")
-
-
-def _sign(a: Any, b: Any) -> int:
-    return int(a > b) - int(a < b)
 
 
 def _where(of: Items, asked: Asked) -> Items:
@@ -184,7 +104,7 @@ def _not(of: Items, asked: Asked) -> Items:
 def _distinct(of: Items, _: Asked) -> Items:
     kept: Items = []
     for one in of:
-        if not any(_same(one, other) for other in kept):
+        if not any(same(one, other) for other in kept):
             kept.append(one)
     return kept
 
@@ -401,7 +321,7 @@ FUNCTIONS: dict[str, Function] = {
 
 
 def _among(of: Items, others: Items, wanted: bool) -> Items:
-    return [one for one in of if any(_same(one, other) is True for other in others) is wanted]
+    return [one for one in of if any(same(one, other) is True for other in others) is wanted]
 
 
 def _iif(asked: Asked) -> Items:

@@ -112,7 +112,9 @@ def _select(content: Mapping[str, Any], view: str, depth: int) -> Select:
         raise _wrong("a select has one of forEach, forEachOrNull and repeat", view)
     each = content.get("forEach") or content.get("forEachOrNull")
     again = content.get("repeat") or ()
-    if not isinstance(again, (list, tuple)) or not all(isinstance(path, str) for path in (*again, each or "")):
+    if not isinstance(again, (list, tuple)) or not all(
+        isinstance(path, str) for path in (*again, each or "")
+    ):
         raise _wrong("forEach is an expression, and repeat a list of expressions", view)
     union = tuple(_select(one, view, depth + 1) for one in _list(content, "unionAll", view))
     if any(one.names() != union[0].names() for one in union):

@@ -1,0 +1,216 @@
+"""Read FHIR R4: NDJSON of a bulk export and Bundles, by the views that say what to take of each type of resource."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from salus.errors import ViewWrong
+from salus.formats.fhirpath.references import reference_key
+from salus.formats.sql_on_fhir.taking import Taker, taker
+from salus.formats.sql_on_fhir.view import read_view
+from salus.intake.fhir_events import events_of
+from salus.intake.fhir_files import (
+    BROKEN,
+    CUT_SHORT,
+    LARGEST_DOCUMENT,
+    TOO_LARGE,
+    LineBlock,
+    form_of,
+    line_blocks,
+    open_bytes,
+)
+from salus.intake.fhir_groups import (
+    BOM,
+    BUNDLES,
+    NO_RESOURCE,
+    Bundle,
+    Collected,
+    Named,
+    Sorted,
+    entries_of,
+    sort_lines,
+)
+from salus.intake.fhir_rows import Memory
+from salus.intake.parts import Counted, Part, PartRead, no_events, rejection_frame
+
+UNTAKEN = "not taken: no view asks for this type"
+FILE = "file"
+REFERRED = ("Medication", "Device")
+"""Types of resources whose code others refer to."""
+WAITING_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FhirReader:
+    """Reads parts of FHIR files; it is sent to other processes as it is.
+
+    ``views``: JSON of the views. ``referred``: codes (as JSON) of medications and devices by their keys.
+    """
+
+    views: tuple[str, ...]
+    zone: str = "UTC"
+    key: bytes = b""
+    referred: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __call__(self, part: Part) -> Iterator[PartRead]:
+        """Read one part."""
+        takers = _takers(self.views)
+        memory = Memory(self.zone, self.key, self.referred)
+        collected = Collected(takers)
+        for one in (part, *part.more):
+            if form_of(Path(one.where)) == "document":
+                for found in read_document(one, collected):
+                    yield from self._read(found, one, takers, memory)
+            else:
+                yield from self._lines(one, takers, memory)
+        yield from self._read(collected.sorted(), part, takers, memory)
+
+    def _lines(self, part: Part, takers: Mapping[str, Taker], memory: Memory) -> Iterator[PartRead]:
+        for block in line_blocks(part):
+            if block.trouble:
+                yield trouble(part.name, block)
+                continue
+            found = sort_lines(block, takers, part.name)
+            yield PartRead(
+                events=no_events(),
+                codes={},
+                rejected=rejection_frame([]),
+                counted={},
+                lines={part.name: block.lines},
+            )
+            yield from self._read(found, part, takers, memory)
+
+    def _read(
+        self, found: Sorted, part: Part, takers: Mapping[str, Taker], memory: Memory
+    ) -> Iterator[PartRead]:
+        for group in found.groups:
+            yield events_of(group, takers[group.kind].take(group.resources, group.urls), memory)
+        if found.wrong or found.untaken:
+            wrong = len(found.wrong)
+            yield PartRead(
+                events=no_events(),
+                codes={},
+                rejected=rejection_frame(found.wrong),
+                counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
+                noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
+            )
+
+
+def trouble(name: str, block: LineBlock) -> PartRead:
+    """A place of a file where nothing can be read."""
+    return PartRead(
+        events=no_events(),
+        codes={},
+        rejected=rejection_frame([(name, block.first_line, "", block.trouble)]),
+        counted={FILE: Counted(1, 0, 1)},
+        lines={name: block.lines},
+    )
+
+
+def read_document(part: Part, collected: Collected) -> Iterator[Sorted]:
+    """Add the resources of a Bundle, or one resource; gives what waits whenever that has become much."""
+    raw = whole_document(Path(part.where))
+    if isinstance(raw, str):
+        collected.wrong.append((part.name, 1, "", raw))
+        return
+    try:
+        bundle = BUNDLES.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        yield from _not_one(raw, part, collected)
+        return
+    if bundle.resourceType != "Bundle":
+        collected.add(raw, 1, part.name)
+    else:
+        urls = urls_of(bundle)
+        if any(collected.urls.get(url, key) != key for url, key in urls.items()):
+            yield collected.sorted()
+        collected.urls.update(urls)
+        for number, entry in entries_of(bundle):
+            own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2] or None
+            collected.add(bytes(entry.resource), number, part.name, own_id=own)
+            if collected.size > WAITING_BYTES:
+                kept = collected.urls
+                yield collected.sorted()
+                collected.urls = kept
+    if collected.size > WAITING_BYTES:
+        yield collected.sorted()
+
+
+def _not_one(raw: bytes, part: Part, collected: Collected) -> Iterator[Sorted]:
+    """A file that is no single JSON: lines of NDJSON under another name, or broken."""
+    lines = raw.splitlines()
+    if len(lines) > 1 and all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines[:2]):
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                collected.add(line, number, part.name)
+    else:
+        collected.add(raw, 1, part.name)
+    if collected.size > WAITING_BYTES:
+        yield collected.sorted()
+
+
+def whole_document(path: Path) -> bytes | str:
+    """A whole file; a text is the reason why it cannot be had."""
+    chunks: list[bytes] = []
+    size = 0
+    with open_bytes(path) as stream:
+        while True:
+            try:
+                chunk = stream.read(1 << 20)
+            except BROKEN:
+                return CUT_SHORT
+            if not chunk:
+                return b"".join(chunks).removeprefix(BOM) if size else NO_RESOURCE
+            size += len(chunk)
+            if size > LARGEST_DOCUMENT:
+                return TOO_LARGE
+            chunks.append(chunk)
+
+
+def urls_of(bundle: Bundle) -> dict[str, str]:
+    """What the full URLs of a Bundle's entries stand for: type and id."""
+    urls = {}
+    for _, entry in entries_of(bundle):
+        if entry.fullUrl and not reference_key(entry.fullUrl):
+            try:
+                one = msgspec.json.decode(entry.resource, type=Named)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                continue
+            urls[entry.fullUrl] = f"{one.resourceType}/{one.id or entry.fullUrl.rpartition(':')[2]}"
+    return urls
+
+
+@cache
+def _takers(views: tuple[str, ...]) -> dict[str, Taker]:
+    """The views of each process are read once."""
+    takers: dict[str, Taker] = {}
+    for text in views:
+        view = read_view(json.loads(text))
+        if view.resource in takers:
+            raise ViewWrong(
+                f"two views are of resource '{view.resource}'",
+                where="the folder of views",
+                fix="say what to take of a type in one view, with unionAll",
+            )
+        takers[view.resource] = taker(view)
+    return takers
+
+
+def shipped_views() -> dict[str, str]:
+    """The views that Salus comes with: JSON by file name."""
+    folder = files("salus.formats") / "fhir_views"
+    found = [path for path in folder.iterdir() if path.name.endswith(".json")]
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(found, key=lambda one: one.name)}
+
+
+def views_digest(views: Sequence[str]) -> str:
+    """What names a set of views."""
+    return sha256("\0".join(views).encode()).hexdigest()

@@ -1,0 +1,204 @@
+"""Files of FHIR resources: found in a folder, cut into parts, read in blocks of whole lines, however long or broken."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+from isal import igzip
+
+from salus.errors import InputMissing
+from salus.intake.parts import Part, file_parts, packed
+
+LINES, WHOLE = (".ndjson", ".jsonl"), (".json",)
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+PART_BYTES = 64 << 20
+MOST_PARTS = 512
+BLOCK_BYTES = 8 << 20
+LONGEST_LINE = 64 << 20
+LARGEST_DOCUMENT = 256 << 20
+USUAL_RATIO = 12
+"""How much larger a compressed export is when it is unpacked, about: to cut patients into ranges."""
+MOST_RATIO, RATIO_COUNTS_FROM = 250, 256 << 20
+"""What unpacks to more than so many times its size, beyond so many bytes, is no export of resources."""
+BROKEN = (EOFError, OSError, zlib.error, igzip.BadGzipFile, pa.ArrowException)
+"""What reading raises where a compressed file is not whole."""
+CUT_SHORT = "the file is cut short, or is not compressed as its name says: what came before is kept"
+TOO_DENSE = f"the file unpacks to more than {MOST_RATIO} times its size: the rest is not read"
+TOO_LONG = f"a line longer than {LONGEST_LINE >> 20} MB"
+TOO_LARGE = f"a document larger than {LARGEST_DOCUMENT >> 20} MB: export it as NDJSON"
+
+
+@dataclass(frozen=True, slots=True)
+class LineBlock:
+    """Whole lines, each with its end, and the number of the first. ``trouble``: why there is nothing in their place."""
+
+    raw: bytes
+    first_line: int
+    trouble: str = ""
+
+    @property
+    def lines(self) -> int:
+        """How many lines it is."""
+        return self.raw.count(b"\n") if not self.trouble else 1
+
+
+def find_files(source: Path) -> tuple[list[tuple[str, Path]], int]:
+    """The files of a source by their names below it, in order, and how many others there are.
+
+    Links that lead out of the folder are not followed: they count as others.
+    """
+    if source.is_file():
+        return [(source.name, source)], 0
+    if not source.is_dir():
+        raise InputMissing(
+            f"there is no file or folder '{source.name}'",
+            where=str(source),
+            fix="name a folder of NDJSON files or Bundles, or one such file",
+        )
+    found, others, inside = [], 0, source.resolve()
+    for path in sorted(source.rglob("*")):
+        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(source).parts):
+            continue
+        if form_of(path) and path.resolve().is_relative_to(inside):
+            found.append((path.relative_to(source).as_posix(), path))
+        else:
+            others += 1
+    return found, others
+
+
+def form_of(path: Path) -> str:
+    """``lines`` or ``document`` by the name, with or without .gz and .zst; empty: neither."""
+    name = path.name.lower()
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return "lines" if name.endswith(LINES) else "document" if name.endswith(WHOLE) else ""
+
+
+def cut(files: list[tuple[str, Path]]) -> list[Part]:
+    """Parts of about the same size: large NDJSON by ranges of bytes, small files together, compressed ones whole."""
+    total = sum(path.stat().st_size for _, path in files)
+    most = max(PART_BYTES, total // MOST_PARTS)
+    parts: list[Part] = []
+    for name, path in files:
+        unpacked = USUAL_RATIO if path.suffix.lower() in PACKED else 1
+        whole = (
+            frozenset({path.suffix.lower()})
+            if unpacked > 1 or form_of(path) == "document"
+            else frozenset[str]()
+        )
+        for part in file_parts([(name, path)], most_bytes=most, whole=whole):
+            size = part.size * unpacked
+            parts.append(
+                Part(
+                    name=part.name,
+                    where=part.where,
+                    start=part.start,
+                    stop=part.stop,
+                    size=size,
+                    stamp=part.stamp,
+                )
+            )
+    return packed(parts, most_bytes=most)
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked."""
+    kind = PACKED.get(path.suffix.lower())
+    if kind == "zstd":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            yield stream
+    elif kind == "gzip":
+        with igzip.open(path, "rb") as stream:  # type: ignore[no-untyped-call]
+            yield stream
+    else:
+        with path.open("rb", buffering=0) as stream:
+            yield stream
+
+
+class _Feed:
+    """Bytes of a stream with their place; ``trouble`` says why no more come, where that is not the end."""
+
+    def __init__(self, path: Path, stream: IO[bytes], at: int) -> None:
+        self.stream, self.trouble, self.got = stream, "", 0
+        self.held, self.at = b"", at
+        self.most = None
+        if path.suffix.lower() in PACKED:
+            self.most = max(RATIO_COUNTS_FROM, MOST_RATIO * path.stat().st_size)
+
+    def more(self) -> bool:
+        """Add a chunk to what is held; whether there was one."""
+        try:
+            chunk = self.stream.read(BLOCK_BYTES)
+        except BROKEN:
+            self.trouble = CUT_SHORT
+            return False
+        self.got += len(chunk)
+        if self.most is not None and self.got > self.most:
+            self.trouble = TOO_DENSE
+            return False
+        self.held += chunk
+        return bool(chunk)
+
+    def take(self, size: int) -> bytes:
+        """Take so many of the bytes held."""
+        taken, self.held = self.held[:size], self.held[size:]
+        self.at += size
+        return taken
+
+    def skip_line(self) -> bool:
+        """Pass over bytes up to the end of the line; whether there was an end."""
+        while True:
+            end = self.held.find(b"\n") + 1
+            self.take(end or len(self.held))
+            if end:
+                return True
+            if not self.more():
+                return False
+
+
+def line_blocks(part: Part) -> Iterator[LineBlock]:
+    """The lines that begin inside a part, block by block; numbers count from the beginning of the part."""
+    path = Path(part.where)
+    ranged = path.suffix.lower() not in PACKED
+    stop = part.stop if ranged else None
+    with open_bytes(path) as stream:
+        feed = _Feed(path, stream, part.start)
+        if ranged and part.start:
+            stream.seek(part.start - 1)
+            feed.at = part.start - 1
+            if not feed.skip_line():
+                return
+        line = 1
+        while stop is None or feed.at < stop:
+            going = feed.more()
+            size = _whole_lines(feed, stop)
+            raw = feed.take(size)
+            if not going and not size:
+                raw = feed.take(len(feed.held))
+                raw += b"\n" if raw.strip() else b""
+            if raw:
+                block = LineBlock(raw, line)
+                yield block
+                line += block.lines
+            elif len(feed.held) > LONGEST_LINE:
+                yield LineBlock(b"", line, TOO_LONG)
+                line += 1
+                going = feed.skip_line()
+            if not going and not feed.held:
+                break
+        if feed.trouble:
+            yield LineBlock(b"", line, feed.trouble)
+
+
+def _whole_lines(feed: _Feed, stop: int | None) -> int:
+    """How many of the bytes held are whole lines that begin before ``stop``."""
+    if stop is not None and feed.at + len(feed.held) >= stop:
+        return feed.held.find(b"\n", max(stop - feed.at - 1, 0)) + 1
+    return feed.held.rfind(b"\n") + 1

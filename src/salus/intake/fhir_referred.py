@@ -1,0 +1,69 @@
+"""Medications and devices that other resources refer to for their code: looked up before all else is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from salus.intake.fhir import REFERRED, whole_document
+from salus.intake.fhir_files import form_of, line_blocks
+from salus.intake.fhir_groups import BUNDLES, HEADERS, entries_of
+from salus.intake.parts import Part
+
+MARKS = tuple(f'"{kind}"'.encode() for kind in REFERRED)
+BROKEN = (msgspec.DecodeError, ValueError, RecursionError)
+
+
+class Referred(msgspec.Struct):
+    """A resource that has a code for others: ``code`` of a medication, ``type`` of a device."""
+
+    resourceType: str
+    id: str | None = None
+    code: msgspec.Raw = msgspec.Raw(b"")
+    type: msgspec.Raw = msgspec.Raw(b"")
+
+
+DECODER = msgspec.json.Decoder(Referred)
+
+
+def find_referred(parts: Sequence[Part]) -> dict[str, bytes]:
+    """Codes, as JSON, by key. NDJSON is read where it begins with such a resource: an export has one type a file."""
+    found: dict[str, bytes] = {}
+    for part in (one for whole in parts for one in (whole, *whole.more)):
+        for raw, own in _of_document(part) if form_of(Path(part.where)) == "document" else _of_lines(part):
+            try:
+                one = DECODER.decode(raw)
+            except BROKEN:
+                continue
+            code = bytes(one.code if one.resourceType == "Medication" else one.type)
+            if one.resourceType in REFERRED and code and (one.id or own):
+                found[f"{one.resourceType}/{one.id or own}"] = code
+    return dict(sorted(found.items()))
+
+
+def _of_lines(part: Part) -> Iterator[tuple[bytes, str]]:
+    for block in line_blocks(part):
+        lines = block.raw.split(b"\n")
+        try:
+            if block.trouble or HEADERS.decode(lines[0]).resourceType not in REFERRED:
+                return
+        except BROKEN:
+            return
+        yield from ((line, "") for line in lines if line.strip())
+
+
+def _of_document(part: Part) -> Iterator[tuple[bytes, str]]:
+    raw = whole_document(Path(part.where))
+    if isinstance(raw, str) or not any(mark in raw for mark in MARKS):
+        return
+    try:
+        bundle = BUNDLES.decode(raw)
+    except BROKEN:
+        return
+    if bundle.resourceType in REFERRED:
+        yield raw, ""
+    for _, entry in entries_of(bundle):
+        own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2]
+        yield bytes(entry.resource), own
