@@ -22,11 +22,10 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from benchmarks.rows import Row, commit
+from benchmarks.rows import Row, commit, machine
 from salus.evidence.calibration import calibration_line
 from salus.evidence.discrimination import Floats, auroc, brier, delong_variance
 from salus.evidence.resampling import REPLICATES, interval, patient_weights
-from salus.workflows.machine import hardware
 
 COMMAND = "make bench"
 SETS, PATIENTS, STAYS = 500, 150, 8
@@ -134,7 +133,6 @@ def rows(folder: Path, seed: int) -> list[Row]:
 
 def _rows(found: Coverage, *, seed: int, cost: tuple[float, float]) -> Iterator[Row]:
     spread = 1.96 * np.sqrt(found.share * (1 - found.share) / found.sets)
-    about = hardware()
     for direction, target, said in (
         ("max", WANTED[0], "hold the truth"),
         ("min", WANTED[1], "hold it, not too wide"),
@@ -154,7 +152,7 @@ def _rows(found: Coverage, *, seed: int, cost: tuple[float, float]) -> Iterator[
             command=COMMAND,
             seed=seed,
             commit=commit(),
-            hardware=f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB",
+            hardware=machine(),
             seconds=round(cost[0], 2),
             cpu_seconds=round(cost[1], 2),
         )

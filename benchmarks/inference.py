@@ -22,11 +22,10 @@ import yaml
 from statsmodels.duration.hazard_regression import PHReg
 
 from benchmarks.blocks import ROOT
-from benchmarks.rows import Row, commit, is_met, write_rows
+from benchmarks.rows import Row, commit, is_met, machine, write_rows
 from salus.progress import QUIET
 from salus.timeline.store import read_timeline
 from salus.workflows.generate import generate
-from salus.workflows.machine import hardware
 from salus.workflows.stages import cpu_seconds
 
 COMMAND = "make bench-inference"
@@ -200,7 +199,7 @@ def rows(model: Path, timeline: Path, *, seed: int) -> list[Row]:
             f"{one.real.name:<48} real {one.real.value:8.3f} ± {one.real.variance**0.5:.3f}"
             f"   synthetic {one.value:8.3f} ± {one.population**0.5:.3f}   {'same' if one.agrees else 'OTHER'}"
         )
-    about, digest = hardware(), hashlib.sha256(STATED.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(STATED.read_bytes()).hexdigest()[:12]
     seconds, cpu = time.monotonic() - began, cpu_seconds() - spent
     print(f"{len(synthetic)} numbers of analyses {digest}, {SETS} synthetic sets")
 
@@ -217,7 +216,7 @@ def rows(model: Path, timeline: Path, *, seed: int) -> list[Row]:
             command=COMMAND,
             seed=seed,
             commit=commit(),
-            hardware=f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB",
+            hardware=machine(),
             seconds=round(seconds, 2),
             cpu_seconds=round(cpu, 2),
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.rows import Row, commit
+from benchmarks.rows import Row, commit, machine
 from salus import __version__
 from salus.findings import Finding, read_bundle
 from salus.programme.usecase_folder import UseCaseFolder
@@ -182,7 +182,6 @@ def _row(
     direction, target = wanted
     bound = lower if direction == "max" else upper
     met = bound is not None and (bound >= target if direction == "max" else bound <= target)
-    about = hardware()
     return Row(
         name=name,
         value=value,
@@ -196,7 +195,7 @@ def _row(
         command=COMMAND,
         seed=seed,
         commit=commit(),
-        hardware=f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB",
+        hardware=machine(),
         seconds=round(sum(each.seconds for each in done), 2),
         cpu_seconds=round(sum(each.cpu_seconds for each in done), 2) or None,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.blocks import ROOT
-from benchmarks.rows import Row, commit, is_met, write_rows
+from benchmarks.rows import Row, commit, is_met, machine, write_rows
 from salus.cohort.labels import label
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, read_task
@@ -25,7 +25,6 @@ from salus.findings import Finding
 from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_timeline
 from salus.workflows.generate import generate
-from salus.workflows.machine import hardware
 from salus.workflows.membership import Attacked, measure_membership
 from salus.workflows.train import TrainChoices, TrainResult, train
 from salus.workflows.train_private import PrivateChoices
@@ -113,7 +112,6 @@ def attack_rows(found: list[Finding]) -> list[Asked]:
 
 def _row(asked: Asked, fitted: TrainResult, began: float) -> Row:
     name, one, (direction, target), beside = asked
-    machine = hardware()
     return Row(
         name=name,
         value=one.value,
@@ -127,7 +125,7 @@ def _row(asked: Asked, fitted: TrainResult, began: float) -> Row:
         command=COMMAND,
         seed=SEED,
         commit=commit(),
-        hardware=f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB",
+        hardware=machine(),
         seconds=round(time.monotonic() - began, 2),
         cpu_seconds=round(fitted.cpu_seconds, 2),
     )

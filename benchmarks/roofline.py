@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.rows import Row, commit, is_met, write_rows
+from benchmarks.rows import Row, commit, is_met, machine, write_rows
 from salus.timeline.store import read_codes, read_settings, read_timeline
 from salus.trajectory.artefact import load_model
 from salus.trajectory.batches import make_batch
@@ -25,7 +25,6 @@ from salus.trajectory.likelihood import groups_of
 from salus.trajectory.network import Network
 from salus.trajectory.reading import prepare
 from salus.trajectory.vocabulary import Vocabulary
-from salus.workflows.machine import hardware
 
 COMMAND = "python -m benchmarks.roofline --model build/demo/icu/model --timeline build/demo/icu/timeline"
 SIDE = 2_048
@@ -140,7 +139,6 @@ def main() -> None:
 
 def rows(found: Roofline, *, seconds: float) -> list[Row]:
     """What was asked of drawing; training and the peaks stand beside it with no wish of their own."""
-    about = hardware()
     numbers = (
         ("icu: facts drawn per CPU-second, one core", found.draw_facts_per_cpu_second, 50_000, "facts/CPU-s"),
         ("icu: facts learnt from per CPU-second", found.train_facts_per_cpu_second, 0, "facts/CPU-s"),
@@ -161,7 +159,7 @@ def rows(found: Roofline, *, seconds: float) -> list[Row]:
             command=COMMAND,
             seed=1,
             commit=commit(),
-            hardware=f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB",
+            hardware=machine(),
             seconds=seconds,
         )
         for name, value, target, unit in numbers

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.blocks import ROOT
+from salus.workflows.machine import hardware
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -51,6 +52,12 @@ def commit() -> str:
         "status", "--porcelain", "--untracked-files=no", "--", "src", "examples", "benchmarks/*.py"
     )
     return f"{head}-changed" if changed else head
+
+
+def machine() -> str:
+    """On what a row was measured: processor, cores, memory."""
+    found = hardware()
+    return f"{found['cpu']}, {found['cores']} cores, {found['memory_gb']} GB"
 
 
 def _git(*words: str) -> str:

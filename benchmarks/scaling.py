@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.rows import Row, commit, is_met, write_rows
+from benchmarks.rows import Row, commit, is_met, machine, write_rows
 from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_settings, read_shards
 from salus.trajectory.generating import draw_population
@@ -26,7 +26,6 @@ from salus.trajectory.network import Network
 from salus.trajectory.reading import Lessons, Room, prepare_shards
 from salus.trajectory.sizes import Scale, settings_for
 from salus.trajectory.training import TrainSettings, fit
-from salus.workflows.machine import hardware
 
 COMMAND = "python -m benchmarks.scaling --timeline build/demo/icu/timeline"
 MILLION, PASSES, WORKERS = 1_000_000, 4, (1, 10, 100)
@@ -149,7 +148,6 @@ def rows(found: Measured, assumed: Assumed, *, seconds: float) -> list[Row]:
             (f"{said}: hours to draw", draw, "h"),
             (f"{said}: cost of drawing, {assumed.price} a core-hour", draw * workers * assumed.price, "1"),
         ]
-    about = hardware()
     return [
         Row(
             name=f"scaling: {name}",
@@ -161,7 +159,7 @@ def rows(found: Measured, assumed: Assumed, *, seconds: float) -> list[Row]:
             command=COMMAND,
             seed=TrainSettings().seed,
             commit=commit(),
-            hardware=f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB",
+            hardware=machine(),
             seconds=seconds,
         )
         for name, value, unit in numbers

@@ -22,9 +22,8 @@ from typing import Any
 from urllib.request import urlopen
 
 from benchmarks.blocks import ROOT
-from benchmarks.rows import Row, commit, is_met
+from benchmarks.rows import Row, commit, is_met, machine
 from benchmarks.tables import table
-from salus.workflows.machine import hardware
 
 BROWSER = ROOT / "tests" / "browser"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
@@ -88,8 +87,7 @@ def rows(folder: Path, *, seed: int, command: str = "make bench") -> list[Row]:
         ("requests that left the host", _count(views, "elsewhere"), "1", 0.0),
         ("pages wider than the screen", _wide(views), "1", 0.0),
     ]
-    about = hardware()
-    made = f"{about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB"
+    made = machine()
     seconds = round(time.monotonic() - began, 2)
     return [
         Row(

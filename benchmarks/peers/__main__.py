@@ -20,12 +20,11 @@ from benchmarks.peers.contestants import CONTESTANTS, PEERS, Contestant, digest_
 from benchmarks.peers.environments import python_of, run_alone
 from benchmarks.peers.reference import write_floor
 from benchmarks.peers.results import Result, Run, read_result, write_result
-from benchmarks.rows import commit, write_rows
+from benchmarks.rows import commit, machine, write_rows
 from salus import __version__
 from salus.progress import QUIET
 from salus.timeline.store import timeline_digest
 from salus.workflows.ingest import ingest
-from salus.workflows.machine import hardware
 
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 ICU, ICU_SOURCE = "icu", ROOT / "examples" / "icu" / "source.yaml"
@@ -153,10 +152,9 @@ def _named(run: Run) -> Result:
 
 
 def _made_where() -> Result:
-    machine = hardware()
     return {
         "commit": commit(),
-        "hardware": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB",
+        "hardware": machine(),
     }
 
 

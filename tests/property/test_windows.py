@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from salus.trajectory.reading import Lessons, Room, prepare, prepare_shards
 from salus.trajectory.shelf import Shelf, by_lot
 from salus.trajectory.training import Place, TrainSettings, fit
 from salus.trajectory.vocabulary import Vocabulary
+from tests.interrupting import Interruption, StopAfter
 from tests.small_ward import CODES, SETTINGS, ward
 
 QUICK = TrainSettings(
@@ -115,25 +115,6 @@ def test_a_share_of_patients_is_taken_by_lot_and_always_the_same_one():
     assert by_lot(everyone, 1.0).all()
 
 
-class Interruption(Exception):
-    """What a test throws to stop a run in the middle."""
-
-
-class _StopAfter:
-    """Progress that interrupts training after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def step(self, name: str, total: float | None = None, unit: str = "") -> nullcontext:
-        return nullcontext(self)
-
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Interruption
-
-
 def test_training_from_windows_goes_on_where_it_was_stopped(tmp_path: Path):
     """Every fact is learnt from once a pass; stopped half-way and resumed, the weights are those of a whole run."""
     lessons = in_windows(tmp_path / "shards")
@@ -144,7 +125,7 @@ def test_training_from_windows_goes_on_where_it_was_stopped(tmp_path: Path):
     assert log.patients_seen == 3 * 120
     assert log.epochs == 3
     with pytest.raises(Interruption):
-        fit(lessons, settings=QUICK, checkpoint=tmp_path / "b", progress=_StopAfter(log.steps // 2))
+        fit(lessons, settings=QUICK, checkpoint=tmp_path / "b", progress=StopAfter(log.steps // 2))
     resumed, again = fit(lessons, settings=QUICK, checkpoint=tmp_path / "b", progress=QUIET)
     assert (again.steps, again.facts_seen) == (log.steps, log.facts_seen)
     for name, value in whole.state_dict().items():

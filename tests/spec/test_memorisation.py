@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from salus.trajectory.likelihood import patient_likelihood
 from salus.trajectory.memorisation import memorised, sample_beside
 from salus.trajectory.reading import prepare
 from salus.trajectory.training import BY_HEART, TrainSettings, fit
+from tests.interrupting import Interruption, StopAfter
 from tests.small_ward import CODES, SETTINGS, ward
 
 LESSONS = prepare(ward(200), CODES, SETTINGS)
@@ -83,29 +83,10 @@ def test_training_that_learns_patients_by_heart_stops_and_keeps_earlier_weights(
     assert kept["code"] + kept["value"] + kept["wait"] == pytest.approx(log.best_loss, abs=1e-6)
 
 
-class Interruption(Exception):
-    """What a test throws to stop a run in the middle."""
-
-
-class _StopAfter:
-    """Progress that interrupts training after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def step(self, name: str, total: float | None = None, unit: str = "") -> nullcontext:
-        return nullcontext(self)
-
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Interruption
-
-
 def test_a_run_that_was_interrupted_stops_by_heart_at_the_same_step(tmp_path: Path):
     whole, log = fit(LESSONS, settings=GREEDY, checkpoint=tmp_path / "a", progress=QUIET)
     with pytest.raises(Interruption):
-        fit(LESSONS, settings=GREEDY, checkpoint=tmp_path / "b", progress=_StopAfter(log.steps // 2))
+        fit(LESSONS, settings=GREEDY, checkpoint=tmp_path / "b", progress=StopAfter(log.steps // 2))
     resumed, again = fit(LESSONS, settings=GREEDY, checkpoint=tmp_path / "b", progress=QUIET)
     assert (again.stopped, again.steps, again.best_step) == (log.stopped, log.steps, log.best_step)
     assert [point["auroc"] for point in again.curve] == [point["auroc"] for point in log.curve]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from salus.trajectory.forecasting import Asked, Histories, Question, draw_risks,
 from salus.trajectory.generating import draw_rows
 from salus.trajectory.reading import prepare, read_histories
 from salus.trajectory.training import TrainSettings, fit
+from tests.interrupting import Interruption, StopAfter
 from tests.small_ward import CODES, SETTINGS, ZERO, ward
 
 EVENTS = ward(200)
@@ -146,31 +146,12 @@ def test_one_future_says_nothing_of_its_error():
     assert (risk[0, 0], lower[0, 0], upper[0, 0]) == (0.25, 0.0, 1.0)
 
 
-class Interruption(Exception):
-    """What a test throws to stop a run in the middle."""
-
-
-class _StopAfter:
-    """Progress that interrupts training after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def step(self, name: str, total: float | None = None, unit: str = "") -> nullcontext:
-        return nullcontext(self)
-
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Interruption
-
-
 def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path):
     """Stopped in the second epoch and started again, training ends where an undisturbed run ends."""
     settings = TrainSettings(minutes=5, width=16, share_facts=400, most_epochs=3)
     whole, log = fit(LESSONS, settings=settings, checkpoint=tmp_path / "a", progress=QUIET)
     with pytest.raises(Interruption):
-        fit(LESSONS, settings=settings, checkpoint=tmp_path / "b", progress=_StopAfter(log.steps // 2))
+        fit(LESSONS, settings=settings, checkpoint=tmp_path / "b", progress=StopAfter(log.steps // 2))
     resumed, again = fit(LESSONS, settings=settings, checkpoint=tmp_path / "b", progress=QUIET)
     assert again.steps == log.steps
     for name, value in whole.state_dict().items():

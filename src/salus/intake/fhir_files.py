@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -93,17 +93,7 @@ def cut(files: list[tuple[str, Path]]) -> list[Part]:
             else frozenset[str]()
         )
         for part in file_parts([(name, path)], most_bytes=most, whole=whole):
-            size = part.size * unpacked
-            parts.append(
-                Part(
-                    name=part.name,
-                    where=part.where,
-                    start=part.start,
-                    stop=part.stop,
-                    size=size,
-                    stamp=part.stamp,
-                )
-            )
+            parts.append(replace(part, size=part.size * unpacked))
     return packed(parts, most_bytes=most)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -155,6 +155,11 @@ def write_into(
         fit_columns(refused, REJECTED_COLUMNS, what="rejections").to_arrow(), folder / REJECTED_FILE
     )
     _write_settings(folder / SETTINGS_FILE, settings)
+
+
+def write_books(folder: Path, books: Mapping[str, object]) -> None:
+    """Write the books of an intake beside its timeline."""
+    (folder / BOOKS_FILE).write_text(json.dumps(books, indent=2) + "\n", encoding="utf-8")
 
 
 def _write_settings(path: Path, settings: TimelineSettings) -> None:

@@ -337,18 +337,15 @@ class Sampler:
 
     def _question(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> Tensor:
         """See :meth:`Network.question`; one row where the field said nothing before to anybody."""
-        column, known = field - self.vocabulary.statics, False
+        column, rows = field - self.vocabulary.statics, on[:1]
+        last, seen = torch.full((1,), self.vocabulary.levels), torch.zeros(1, 2)
         if 0 <= column < self.vocabulary.tracked and not bool(step.static[0]):
-            rows = filled_up(on)
-            ever = (situation.count[rows, column] > 0).float()
-            known = bool(ever.any())
-        if not known:
-            rows, ever = on[:1], torch.zeros(1)
-            last, gap = torch.full((1,), self.vocabulary.levels), torch.zeros(1, dtype=torch.int64)
-        else:
-            last = situation.level[rows, column]
-            gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
-        seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
+            everyone = filled_up(on)
+            ever = (situation.count[everyone, column] > 0).float()
+            if bool(ever.any()):
+                rows, last = everyone, situation.level[everyone, column]
+                gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
+                seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
         return self.network.question(torch.full((len(rows),), field), self.tables.last[last], seen)
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:

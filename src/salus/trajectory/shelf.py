@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from salus.trajectory.bins import IntArray
 from salus.trajectory.encoding import Records, joined
+from salus.trajectory.keyed import STEP, mixed
 
 WINDOW_FACTS = 8_000_000
 """Facts held together where nobody says otherwise: about 200 MB."""
@@ -88,15 +89,10 @@ def load_records(path: Path) -> Records:
 
 
 def by_lot(subjects: IntArray, share: float) -> npt.NDArray[np.bool_]:
-    """Take about this share of patients, by a hash of their numbers: always the same ones, wherever they lie.
-
-    The hash is the mixing step of splitmix64 (Steele, Lea & Flood 2014).
-    """
-    mixed = subjects.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
-    taken: npt.NDArray[np.bool_] = mixed.astype(np.float64) < share * 2.0**64
+    """Take about this share of patients, by a hash of their numbers: always the same ones, wherever they lie."""
+    taken: npt.NDArray[np.bool_] = (
+        mixed(subjects.astype(np.uint64) + STEP).astype(np.float64) < share * 2.0**64
+    )
     return taken
 
 

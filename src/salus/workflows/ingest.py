@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from salus.intake.books import Books
 from salus.intake.csv import read_csv_source
 from salus.progress import Progress
 from salus.timeline.folder import check_replaceable, whole_folder
-from salus.timeline.store import BOOKS_FILE, SETTINGS_FILE, write_into
+from salus.timeline.store import SETTINGS_FILE, write_books, write_into
 
 
 def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Progress) -> Books:
@@ -25,8 +24,7 @@ def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Prog
         write_into(
             partial, intake.events, codes=intake.codes, settings=intake.settings, rejected=intake.rejected
         )
-        content = json.dumps(intake.books.as_json(), indent=2) + "\n"
-        (partial / BOOKS_FILE).write_text(content, encoding="utf-8")
+        write_books(partial, intake.books.as_json())
     return intake.books
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +26,7 @@ from salus.intake.verdicts import count_by
 from salus.progress import Progress, Step
 from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import BOOKS_FILE, SETTINGS_FILE, write_into
+from salus.timeline.store import SETTINGS_FILE, write_books, write_into
 
 SCRATCH = ".scratch"
 RULE = SplitRule(seed=0, shares=DEFAULT_SHARES)
@@ -149,7 +148,7 @@ def write_read(folder: Path, read: TimelineRead, *, where: str, progress: Progre
         noted={name: dict(counts) for name, counts in read.noted.items()},
     )
     check_books(books, read.rejected)
-    (folder / BOOKS_FILE).write_text(json.dumps(books.as_json(), indent=2) + "\n", encoding="utf-8")
+    write_books(folder, books.as_json())
     return books
 
 
