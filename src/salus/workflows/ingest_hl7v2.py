@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
 from salus.intake.books import Books
@@ -14,36 +13,29 @@ from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
 from salus.workflows.ingest_parts import codes_frame
-from salus.workflows.ingest_tables import TimelineRead, write_read
-
-SCRATCH = ".scratch"
+from salus.workflows.ingest_tables import TimelineRead, scratch_in, write_read
 
 
 def ingest_hl7v2(source: Path, to: Path, how: How, *, progress: Progress) -> Books:
     """Read a file, a folder of files or the folder of ``salus listen`` into the timeline folder ``to``."""
     check_replaceable(to, mark=SETTINGS_FILE)
     files = files_of(source)
-    with whole_folder(to, mark=SETTINGS_FILE) as partial:
-        scratch = partial / SCRATCH
-        scratch.mkdir()
-        try:
-            read = read_hl7v2(files, scratch, how, progress=progress)
-            told = TimelineRead(
-                events=read.events,
-                codes=codes_frame(read.codes, read.units),
-                rejected=read.rejected,
-                tables=read.tables,
-                settings=TimelineSettings(
-                    name=source.name,
-                    zone=how.zone,
-                    assumed_known_time=read.assumed_known_time,
-                    source_digest=_digest(read, how.zone),
-                ),
-                noted=read.noted,
-            )
-            return write_read(partial, told, where=str(source), progress=progress)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+    with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
+        read = read_hl7v2(files, scratch, how, progress=progress)
+        told = TimelineRead(
+            events=read.events,
+            codes=codes_frame(read.codes, read.units),
+            rejected=read.rejected,
+            tables=read.tables,
+            settings=TimelineSettings(
+                name=source.name,
+                zone=how.zone,
+                assumed_known_time=read.assumed_known_time,
+                source_digest=_digest(read, how.zone),
+            ),
+            noted=read.noted,
+        )
+        return write_read(partial, told, where=str(source), progress=progress)
 
 
 def _digest(read: Hl7v2Read, zone: str) -> str:

@@ -48,7 +48,7 @@ class TimelineRead:
 def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
     """Read an OMOP source into the timeline folder ``to``."""
     check_replaceable(to, mark=SETTINGS_FILE)
-    with whole_folder(to, mark=SETTINGS_FILE) as partial, _scratch(partial) as scratch:
+    with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         source = open_omop(place, scratch)
         try:
             read = read_omop(source, place, progress=progress)
@@ -84,7 +84,7 @@ def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
         raise InputMissing(
             f"there is no folder '{folder.name}'", where=str(folder), fix="name a MEDS data set"
         )
-    with whole_folder(to, mark=SETTINGS_FILE) as partial, _scratch(partial) as scratch:
+    with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         db = scratch_database(scratch)
         try:
             read = read_meds(folder, db, progress=progress)
@@ -113,7 +113,7 @@ def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Path]:
+def scratch_in(folder: Path) -> Iterator[Path]:
     """A folder for copies and sorts that is gone at the end, however it ends."""
     scratch = folder / SCRATCH
     scratch.mkdir()
