@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.mllp_sender import send, start_listener
+from salus.cli import main
 from salus.intake.hl7v2 import How
 from salus.progress import QUIET
 from salus.timeline.store import read_rejected, read_timeline, timeline_digest
@@ -54,6 +55,17 @@ def test_a_key_makes_other_numbers_and_without_it_none_can_be_told(tmp_path):
     plain, keyed = (read_timeline(tmp_path / name) for name in ("plain", "keyed"))
     assert not set(plain["subject_id"]) & set(keyed["subject_id"])
     assert not set(plain["source"]) & set(keyed["source"])
+
+
+def test_the_key_that_is_typed_is_the_one_that_is_used(tmp_path):
+    (tmp_path / "a.hl7").write_text(results(1)[0], newline="")
+    (tmp_path / "key").write_bytes(b"0123456789abcdef\n")
+    ingest(tmp_path / "a.hl7", tmp_path / "told", key=b"0123456789abcdef")
+    typed = ["ingest", str(tmp_path / "a.hl7"), "--as", "hl7v2", "--to", str(tmp_path / "typed")]
+    with pytest.raises(SystemExit) as end:
+        main([*typed, "--key", str(tmp_path / "key")])
+    assert end.value.code == 0
+    assert timeline_digest(tmp_path / "typed") == timeline_digest(tmp_path / "told")
 
 
 def test_no_name_number_or_value_of_a_patient_is_in_books_or_rejections(tmp_path):

@@ -16,6 +16,7 @@ from salus.intake.omop_place import OmopPlace
 from salus.workflows.ingest import ingest as run_ingest
 from salus.workflows.ingest_fhir import FhirHow, ingest_fhir
 from salus.workflows.ingest_hl7v2 import ingest_hl7v2
+from salus.workflows.ingest_parts import read_key
 from salus.workflows.ingest_tables import ingest_meds, ingest_omop
 from salus.workflows.source_form import Form, form_seen
 
@@ -47,7 +48,7 @@ def ingest(
         typer.Option(help="Folder of what to take (with --as fhir); an empty one gets ours, to be edited."),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="File with the key of pseudonyms (with --as fhir).")
+        Path | None, typer.Option(help="File with the key of pseudonyms (with --as fhir or hl7v2).")
     ] = None,
     processes: Annotated[int, typer.Option(help="How many processes read (with --as fhir).", min=1)] = 1,
     ray: console.RAY_OPTION = None,
@@ -61,7 +62,7 @@ def ingest(
             how = FhirHow(zone=zone, views=views, key=key, processes=None if ray else processes)
             books = ingest_fhir(Path(source), to, how, progress=progress)
         elif form is Form.HL7V2:
-            books = ingest_hl7v2(Path(source), to, How(zone=zone), progress=progress)
+            books = ingest_hl7v2(Path(source), to, How(zone=zone, key=read_key(key)), progress=progress)
         elif form is Form.OMOP:
             place = OmopPlace(where=source, zone=zone, schema=schema)
             books = ingest_omop(place, to, progress=progress)

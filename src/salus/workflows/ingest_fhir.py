@@ -16,7 +16,7 @@ from salus.intake.fhir_files import cut, find_files
 from salus.intake.fhir_referred import find_referred
 from salus.intake.gathering import Gathering
 from salus.progress import Progress
-from salus.workflows.ingest_parts import PartSource, ingest_parts, scratch_beside
+from salus.workflows.ingest_parts import PartSource, ingest_parts, read_key, scratch_beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> 
             fix="name a folder with .ndjson or .json files, or the same ending with .gz or .zst",
         )
     views = tuple(_views(how.views).values())
-    key = _key(how.key)
+    key = read_key(how.key)
     parts = cut(files)
     with progress.step("Looking up medications"):
         referred = find_referred(parts)
@@ -81,23 +81,3 @@ def _views(folder: Path | None) -> dict[str, str]:
                 f"view '{name}' is no JSON: line {error.lineno}", where=str(folder / name), fix="correct it"
             ) from error
     return found
-
-
-def _key(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise InputMissing(
-            f"the key '{path.name}' cannot be read",
-            where=str(path),
-            fix="name a file of 32 random bytes or more",
-        ) from error
-    if len(key) < 16:
-        raise InputMissing(
-            f"the key '{path.name}' has fewer than 16 bytes",
-            where=str(path),
-            fix="make one with: openssl rand -hex 32 > key",
-        )
-    return key

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from salus.errors import SourceError
+from salus.errors import InputMissing, SourceError
 from salus.intake.books import Books, TableBooks
 from salus.intake.gathering import Gathered, Gathering, gather
 from salus.intake.ordering import TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
@@ -125,3 +125,24 @@ def scratch_beside(to: Path) -> Path:
 def with_folder(how: Gathering, to: Path) -> Gathering:
     """The same, gathering beside ``to``."""
     return replace(how, folder=scratch_beside(to))
+
+
+def read_key(path: Path | None) -> bytes:
+    """The key of pseudonyms in a file; without one none. Raises InputMissing (SAL-104)."""
+    if path is None:
+        return b""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise InputMissing(
+            f"the key '{path.name}' cannot be read",
+            where=str(path),
+            fix="name a file of 32 random bytes or more",
+        ) from error
+    if len(key) < 16:
+        raise InputMissing(
+            f"the key '{path.name}' has fewer than 16 bytes",
+            where=str(path),
+            fix="make one with: openssl rand -hex 32 > key",
+        )
+    return key
