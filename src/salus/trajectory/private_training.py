@@ -11,7 +11,6 @@ import time
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
@@ -35,7 +34,7 @@ from salus.trajectory.private_gradients import PatientGradients, patient_gradien
 from salus.trajectory.private_network import Learning, prepare_network
 from salus.trajectory.private_vocabulary import SECRET_CODES, Budget, PrivateLessons
 from salus.trajectory.recurrence import Recurrence
-from salus.trajectory.training import TrainLog, TrainSettings
+from salus.trajectory.training import TrainLog, TrainSettings, cpu_seconds_spent
 
 FIXED = "fixed number of steps"
 ROUNDING = 1e-3
@@ -150,12 +149,12 @@ class _Run:
 
     def until_done(self, step: Step) -> None:
         """All steps: how many is fixed beforehand, and does not depend on how long they take."""
-        began, cpu = time.monotonic(), _cpu_seconds()
+        began, cpu = time.monotonic(), cpu_seconds_spent()
         self.log.stopped = FIXED
         while self.log.steps < self.pace.steps:
             self._step()
             self.log.steps += 1
-            self.log.seconds, self.log.cpu_seconds = time.monotonic() - began, _cpu_seconds() - cpu
+            self.log.seconds, self.log.cpu_seconds = time.monotonic() - began, cpu_seconds_spent() - cpu
             step.advance(1, f"step {self.log.steps} of {self.pace.steps}")
         self.log.epochs = self.log.steps * self.pace.rate
         self.log.patients_seen = round(self.log.epochs * self.lessons.patients)
@@ -223,9 +222,3 @@ def _chunks(records: Records, patients: np.ndarray) -> list[np.ndarray]:
         for group in groups
         for first in range(0, len(group), CHUNK_PATIENTS)
     ]
-
-
-def _cpu_seconds() -> float:
-    """Processor seconds of this process."""
-    times = psutil.Process().cpu_times()
-    return float(times.user + times.system)

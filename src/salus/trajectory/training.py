@@ -195,7 +195,7 @@ class _Run:
 
     def until_done(self, pool: GradientPool, looks: Looks, *, checkpoint: Path, step: Step) -> None:
         """Go on, step by step, checking and saving on the way."""
-        wall, cpu = time.monotonic(), _cpu_seconds()
+        wall, cpu = time.monotonic(), cpu_seconds_spent()
         for place, shares in self._plan(looks.shelf):
             if self._finished():
                 break
@@ -205,7 +205,7 @@ class _Run:
             if place.looks(self.settings.checks_per_epoch):
                 self._check(looks, pool)
                 self._save(checkpoint)
-            now, used = time.monotonic(), _cpu_seconds()
+            now, used = time.monotonic(), cpu_seconds_spent()
             self.log.seconds += now - wall
             self.log.cpu_seconds += used - cpu
             step.advance(now - wall, self.note())
@@ -330,7 +330,7 @@ class _Run:
         return f"epoch {self.log.epochs:.1f}, loss {self.recent:.3f} nats/fact{best}"
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds_spent() -> float:
     """Processor seconds of this process, of its living children (the training processes) and of a cluster's."""
     here = psutil.Process()
     spent = [process.cpu_times() for process in (here, *here.children(recursive=True))]
