@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference serve docs clean
+.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference bench-intake serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make check   the same without the slow tests"
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
 	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
+	@echo "make bench-intake   FHIR, OMOP and HL7 v2 read from files and a socket: speed, memory, losses, official suites (INTAKE=\"--only fhir\")"
 	@echo "make serve   open the workspace again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
 
@@ -108,6 +109,14 @@ bench-peers: $(VENV)/.installed
 
 bench-inference: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.inference --model $(DEMO)/cohort/model --timeline $(DEMO)/cohort/timeline
+	$(BIN)/python -m benchmarks.peers --only
+
+bench-intake: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.intake $(INTAKE)
+	$(BIN)/python -m benchmarks.tables
+
+bench-icu: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.icu_stays
 	$(BIN)/python -m benchmarks.peers --only
 
 docs: $(VENV)/.installed

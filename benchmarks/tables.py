@@ -5,8 +5,14 @@ from __future__ import annotations
 from benchmarks.blocks import ROOT, rewrite
 from benchmarks.rows import Row, read_rows
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "reference" / "benchmarks.md")
-ABSENT = "Not measured yet: run `make bench`."
+REFERENCE = ROOT / "docs" / "reference" / "benchmarks.md"
+BLOCKS = (
+    (ROOT / "README.md", "numbers", "spine"),
+    (REFERENCE, "numbers", "spine"),
+    (REFERENCE, "intake", "intake"),
+)
+"""Of each generated table its page, its name there, and the rows that it shows."""
+ABSENT = "Not measured yet: run the command above."
 
 
 def table(rows: list[Row]) -> str:
@@ -42,5 +48,5 @@ def number(value: float) -> str:
 
 
 if __name__ == "__main__":
-    for page in PAGES:
-        rewrite(page, "numbers", table(read_rows("spine")))
+    for page, name, rows in BLOCKS:
+        rewrite(page, name, table(read_rows(rows)))

@@ -8,12 +8,15 @@ from pathlib import Path
 import msgspec
 
 from salus.intake.fhir import REFERRED, whole_document
-from salus.intake.fhir_files import form_of, line_blocks
-from salus.intake.fhir_groups import BUNDLES, HEADERS, entries_of
+from salus.intake.fhir_files import BROKEN as BROKEN_FILE
+from salus.intake.fhir_files import form_of, line_blocks, open_bytes
+from salus.intake.fhir_groups import BOM, BUNDLES, HEADERS, entries_of
 from salus.intake.parts import Part
 
 MARKS = tuple(f'"{kind}"'.encode() for kind in REFERRED)
 BROKEN = (msgspec.DecodeError, ValueError, RecursionError)
+MOST_OF_FIRST = 1 << 20
+"""Bytes of a file in which its first line is looked for: no medication is longer."""
 
 
 class Referred(msgspec.Struct):
@@ -44,14 +47,20 @@ def find_referred(parts: Sequence[Part]) -> dict[str, bytes]:
 
 
 def _of_lines(part: Part) -> Iterator[tuple[bytes, str]]:
+    if not _begins_with_referred(Path(part.where)):
+        return
     for block in line_blocks(part):
-        lines = block.raw.split(b"\n")
-        try:
-            if block.trouble or HEADERS.decode(lines[0]).resourceType not in REFERRED:
-                return
-        except BROKEN:
-            return
-        yield from ((line, "") for line in lines if line.strip())
+        yield from ((line, "") for line in block.raw.split(b"\n") if line.strip())
+
+
+def _begins_with_referred(path: Path) -> bool:
+    """Whether the first resource of a file is one that others refer to; of the file only its beginning is read."""
+    try:
+        with open_bytes(path) as stream:
+            begin = stream.read(MOST_OF_FIRST)
+        return HEADERS.decode(begin.removeprefix(BOM).partition(b"\n")[0]).resourceType in REFERRED
+    except (*BROKEN, *BROKEN_FILE):
+        return False
 
 
 def _of_document(part: Part) -> Iterator[tuple[bytes, str]]:

@@ -120,6 +120,7 @@ class Memory:
     concepts: Concepts = field(default_factory=Concepts)
     units: Units = field(default_factory=Units)
     patients: Numbered = field(default_factory=Numbered)
+    answers: Answers = field(default_factory=lambda: Answers())
     times: Times = field(init=False)
     births: Times = field(init=False)
 
@@ -189,7 +190,7 @@ class _Judge:
 
     def _numbers(self, known: Mapping[Any, int], name: str) -> np.ndarray:
         column = self.columns.get(name)
-        if column is None:
+        if column is None or (not any(column) and column.count(None) == self.size):
             return np.full(self.size, known[None], np.int64)
         return np.fromiter(map(known.__getitem__, column), np.int64, self.size)
 
@@ -250,14 +251,14 @@ class _Judge:
     def _numbers_and_texts(self) -> tuple[np.ndarray, list[str | None] | None]:
         number = np.full(self.size, np.nan)
         for name in ("number", "whole"):
-            if name in self.columns:
+            if name in self.columns and self.columns[name].count(None) < self.size:
                 told = np.array(self.columns[name], np.float64)
                 number = np.where(np.isnan(number), told, number)
         self._say(np.abs(number) > LARGEST, Verdict.NOT_FINITE)
         text = self.columns.get("text")
         for name in ("moment", "base64", "comparator"):
             column = self.columns.get(name)
-            rows = [row for row, one in enumerate(column) if one] if column else []
+            rows = [row for row, one in enumerate(column) if one] if column and any(column) else []
             if rows:
                 text = list(text) if text is not None else [None] * self.size
             for row in rows:
@@ -277,13 +278,16 @@ class _Judge:
     def _answers(self, code: np.ndarray, number: np.ndarray, text: list[str | None] | None) -> np.ndarray:
         """Codes of answers; a row that needs a value and has none is no event."""
         has_value = ~np.isnan(number)
-        if text is not None:
+        if text is not None and any(text):
             has_value |= np.fromiter((one is not None for one in text), bool, self.size)
         codes = self.memory.concepts.codes
         for name in ("answer", "truth", "absent"):
             column = self.columns.get(name) or []
-            for row in [row for row, one in enumerate(column) if one is not None and one != b""]:
-                told = answer_of(column[row])
+            is_told = any(column) or (name == "truth" and False in column)
+            for row in (
+                [n for n, one in enumerate(column) if one is not None and one != b""] if is_told else ()
+            ):
+                told = self.memory.answers[column[row]]
                 if told is not None and not has_value[row] and code[row] >= 0:
                     code[row] = codes.answer(int(code[row]), *told)
                     has_value[row] = True
@@ -300,6 +304,14 @@ class _Judge:
         none = [None] * self.size
         pairs = zip(self.columns.get("unit_code", none), self.columns.get("unit", none), strict=True)
         return np.fromiter(map(self.memory.units.__getitem__, pairs), np.int64, self.size)
+
+
+class Answers(dict[bool | bytes, tuple[str, str] | None]):
+    """What answers add to codes, each read once."""
+
+    def __missing__(self, told: bool | bytes) -> tuple[str, str] | None:
+        found = self[told] = answer_of(told)
+        return found
 
 
 def answer_of(told: object) -> tuple[str, str] | None:

@@ -97,9 +97,14 @@ def _of_kind(node: OfKind, this: Items, around: Around) -> Items:
 
 def _signed(node: Signed, this: Items, around: Around) -> Items:
     found = evaluate(node.operand, this, around)
-    if node.sign == "+" or not found:
+    if not found:
         return found
-    return [Item(-found[0].value, found[0].kind)]
+    amount, value = quantity(found[0]), found[0].value
+    if amount is not None:
+        return found if node.sign == "+" else [item(Amount(-amount.value, amount.unit))]
+    if len(found) > 1 or isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise _wrong(f"'{node.sign}' before what is no number")
+    return found if node.sign == "+" else [Item(-value, found[0].kind)]
 
 
 def _call(node: Call, this: Items, around: Around) -> Items:

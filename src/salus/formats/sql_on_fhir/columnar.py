@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -46,6 +47,7 @@ class Plan:
     """How to find the values of an expression. ``path``: attributes to follow, where that is all there is to do.
 
     ``many``: ``find`` gives Many, else a value or None (nothing) a row. ``shape`` is what complex values look like.
+    ``lists``: where the values of each row are a list in the resource, those lists.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Plan:
     shape: Shape | None = None
     path: tuple[str, ...] | None = None
     choice: tuple[str, ...] = ()
+    lists: Callable[[Frame], list[Values]] | None = None
 
 
 Constants = Mapping[str, object]
@@ -107,6 +110,9 @@ def _step(of: Plan, name: str, kind: str, is_list: bool) -> Plan:
     assert of.shape is not None
     shape = of.shape.ask(name, kind, is_list)
     called = attribute(name)
+    if is_list and of.path is not None:
+        whole = attrgetter(".".join((*of.path, called)))
+        return Plan(kind, True, _of_lists(whole), shape, lists=lambda frame: list(map(whole, frame.values)))
     if is_list:
         return Plan(kind, True, _flat(of, called), shape)
     if of.many:
@@ -130,6 +136,15 @@ def _flat(of: Plan, called: str) -> Callable[[Frame], Many]:
                 values += below
                 rows += [row] * len(below)
         return Many(values, rows)
+
+    return find
+
+
+def _of_lists(get: Callable[[Any], Values]) -> Callable[[Frame], Many]:
+    def find(frame: Frame) -> Many:
+        found = [(row, below) for row, below in enumerate(map(get, frame.values)) if below]
+        values = list(chain.from_iterable(below for _, below in found))
+        return Many(values, list(chain.from_iterable([row] * len(below) for row, below in found)))
 
     return find
 
@@ -219,6 +234,8 @@ def _exists(of: Plan, wanted: bool) -> Plan:
         return Plan("boolean", False, any_of)
 
     def find(frame: Frame) -> Values:
+        if of.lists is not None:
+            return [bool(below) is wanted for below in of.lists(frame)]
         found = of.find(frame)
         if of.many:
             there = set(found.rows)

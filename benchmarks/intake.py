@@ -1,0 +1,45 @@
+"""`make bench-intake`: every number that was asked of the ways in, as rows of intake.json; what is missing says so."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from benchmarks import intake_fhir, intake_hl7v2, intake_omop
+from benchmarks.rows import Row, read_rows, write_rows
+
+PARTS: dict[str, Callable[..., list[Row]]] = {
+    "fhir": intake_fhir.rows,
+    "omop": intake_omop.rows,
+    "hl7v2": intake_hl7v2.rows,
+}
+NAMES = {"fhir": ("fhir", "sql_on_fhir"), "omop": ("omop",), "hl7v2": ("hl7v2", "mllp")}
+"""How the names of a part's rows begin: rows of parts that are not measured again stay as they are."""
+
+
+def kept(parts: list[str]) -> dict[str, list[Row]]:
+    """Rows of an earlier run by part, without those of the parts that are measured now."""
+    return {
+        part: [row for row in read_rows("intake") if row.name.startswith(begins)]
+        for part, begins in NAMES.items()
+        if part not in parts
+    }
+
+
+def main() -> None:
+    """Measure all parts, or those named, and write the rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=sorted(PARTS), metavar="PART")
+    asked: list[str] = parser.parse_args().only
+    found = kept(asked)
+    for part in asked:
+        found[part] = PARTS[part](say=lambda told: print(told, file=sys.stderr, flush=True))
+    rows = [row for part in PARTS for row in found[part]]
+    path = write_rows("intake", rows)
+    print(json.dumps({"file": str(path), "met": sum(row.met for row in rows), "rows": len(rows)}))
+
+
+if __name__ == "__main__":
+    main()
