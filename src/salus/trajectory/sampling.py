@@ -242,7 +242,8 @@ class Sampler:
         out: list[tuple[Tensor, Tensor, Tensor]] = []
         for field, on in self._coming(step):
             level, inside = self._level(situation, step, on, field=field)
-            add_to(step.told, on, self.tables.drawn.index_select(0, level))
+            if self.sizes[field] > 1:  # else that it comes, which the moment knows, has said all
+                add_to(step.told, on, self.tables.drawn.index_select(0, level))
             out.append((on, level, inside))
         on, level, inside = (
             (torch.cat(column) for column in zip(*out, strict=True)) if out else [torch.zeros(0).long()] * 3
