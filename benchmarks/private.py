@@ -49,16 +49,16 @@ def main() -> None:
     fitted = train(timeline, model, choices=choices, progress=QUIET)
     drawn = read_timeline(timeline, "train")["subject_id"].n_unique()
     generate(model, synthetic, patients=drawn, seed=SEED, progress=QUIET)
-    found = measure(timeline, synthetic, model)
-    rows = [*utility_rows(found), *attack_rows(found)]
+    attacked = measure_membership(Attacked(timeline=timeline, synthetic=synthetic, model=model), seed=SEED)
+    rows = [*utility_rows(usefulness(timeline, synthetic)), *attack_rows(attacked.findings)]
     made = [_row(asked, fitted, began) for asked in rows]
     if given.epsilon == EPSILON:
         write_rows("peers-private", made)
     print(json.dumps([asdict(row) for row in made], indent=1))
 
 
-def measure(timeline: Path, synthetic: Path, model: Path) -> list[Finding]:
-    """Utility on held-out patients, and the membership attack on model and output."""
+def usefulness(timeline: Path, synthetic: Path) -> list[Finding]:
+    """Mortality foretold for held-out patients by who learnt from synthetic and from real ones."""
     task, codes = read_task(TASK), read_codes(timeline)
     events = read_timeline(timeline).select(*COLUMNS, "split")
     held_out = pl.col("split") == "held_out"
@@ -70,8 +70,7 @@ def measure(timeline: Path, synthetic: Path, model: Path) -> list[Finding]:
         held_out=population("held-out real", tested, task, codes),
         seed=SEED,
     )
-    attacked = measure_membership(Attacked(timeline=timeline, synthetic=synthetic, model=model), seed=SEED)
-    return [*useful.findings, *attacked.findings]
+    return useful.findings
 
 
 def population(name: str, events: pl.DataFrame, task: Task, codes: pl.DataFrame) -> Population:

@@ -62,6 +62,13 @@ PRIVATE = {
     ),
 }
 """What is asked at ε = 3 for a patient, instead of the above."""
+STAYS_OURS, STAYS_PEER = "salus-stays", "meds-eic-ar"
+STAYS = (
+    ("held-out nats a token of MEDS-EIC-AR", "measured.nats_per_token", "min", 1.0, "nats"),
+    ("held-out nats a charted fact, values in tenths", "measured.nats_per_fact", "min", 1.0, "nats"),
+    ("stays trained", "measured.train_stays_per_cpu_second", "max", 10.0, "stays/CPU-s"),
+)
+"""What is asked of the ICU stays: name, where it stands, which way is better, how many times the peer's, unit."""
 TASKS = {
     "flat": {"readmitted_30d": "readmission", "diabetes_med": "diabetesMed", "stay_over_4": "stay > 4 days"},
     "sequences": {
@@ -79,7 +86,8 @@ def names(kind: str) -> list[str]:
 
 def rows(folder: Path = FOLDER) -> list[Row]:
     """Every number asked of a table, ours and everybody else's, judged by the same target."""
-    return [row for kind in ASKED for name in names(kind) for row in _rows_of(name, kind, folder)]
+    tables = [row for kind in ASKED for name in names(kind) for row in _rows_of(name, kind, folder)]
+    return [*tables, *_rows_of_stays(folder)]
 
 
 def all_rows() -> list[Row]:
@@ -99,6 +107,16 @@ def _rows_of(name: str, kind: str, folder: Path) -> Iterator[Row]:
             continue
         beside = looked_up(anchor, asked.path) if anchor and name == OURS else None
         yield _row(f"clinic {kind}, {name}: {asked.name}", asked, chosen or {}, beside=beside)
+
+
+def _rows_of_stays(folder: Path) -> Iterator[Row]:
+    """Ours beside the peer that models the same stays: no worse a likelihood, ten times the speed."""
+    ours, theirs = results_of(STAYS_OURS, "icu", folder), results_of(STAYS_PEER, "icu", folder)
+    for name, path, direction, times, unit in STAYS:
+        peer = looked_up(theirs[0], path) if theirs else None
+        if peer is not None:
+            asked = Asked(name=name, path=path, direction=direction, target=times * peer, unit=unit)
+            yield _row(f"icu, salus: {name}", asked, median_run(ours, path) or {}, beside=peer)
 
 
 def _row(name: str, asked: Asked, result: Result, *, beside: float | None) -> Row:

@@ -15,6 +15,7 @@ import yaml
 
 from benchmarks.peers.columns import CONTEXT, COUNTS, EVENTS, KINDS, PATIENT
 from benchmarks.peers.contest import Clock, asked
+from benchmarks.peers.salus.stays import measure_stays
 from salus.progress import QUIET
 from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.workflows.export import export
@@ -49,7 +50,11 @@ the others are wide guesses, made without looking."""
 
 def main() -> None:
     """Answer one request."""
-    request, clock = asked(("default", "unchecked", "private")), Clock()
+    request, clock = asked(("default", "unchecked", "private"), kinds=(*KINDS, "icu")), Clock()
+    if request.kind == "icu":
+        measure_stays(request, clock)
+        clock.write(request.folder)
+        return
     work = request.folder / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
