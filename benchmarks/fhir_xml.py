@@ -16,8 +16,8 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 def resource_of(xml: str) -> Json:
     """Read one resource.
 
-    >>> resource_of('<Patient xmlns="http://hl7.org/fhir"><active value="true"/><name><text value="A"/></name></Patient>')
-    {'resourceType': 'Patient', 'active': True, 'name': [{'text': 'A'}]}
+    >>> resource_of('<Patient xmlns="http://hl7.org/fhir"><active value="true"/><name id="a"/></Patient>')
+    {'resourceType': 'Patient', 'active': True, 'name': [{'id': 'a'}]}
     """
     return _resource(ElementTree.fromstring(xml))
 

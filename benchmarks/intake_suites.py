@@ -156,7 +156,7 @@ def _numbers(value: Any) -> Any:
 
 
 def fhirpath(archive: Path) -> list[Outcome]:
-    """Run the R4 cases; not those of a later FHIRPath, of a type checker (``strict``) or of an input that is not there."""
+    """Run the R4 cases; not those of a later FHIRPath, of a type checker (``strict``) or of an input that is absent."""
     with tarfile.open(archive) as files:
         named = {member.name: member for member in files.getmembers()}
 

@@ -26,10 +26,8 @@ from salus.intake.fhir_rows import (
 )
 from salus.intake.fhir_times import LATEST_CODE, NONE
 from salus.intake.keyed_hash import hash_key, hash_texts
-from salus.intake.parts import Counted, PartRead, rejection_frame
+from salus.intake.parts import PART_COLUMNS, Counted, PartRead, rejection_frame
 from salus.units import KNOWN_UNITS
-
-MOMENT = pl.Datetime("us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def events_of(group: Group, taken: Taken, memory: Memory) -> PartRead:
     kept = np.zeros(total, bool)
     for rows in blocks:
         kept[rows.rows[rows.verdict == Verdict.EVENT]] = True
-    events = pl.concat([_frame(rows, identity, group, memory) for rows in blocks])
+    events = _frame(blocks, identity, group, memory)
     reasons = _reasons(blocks, taken, kept)
     rejected = [(group.file(n), int(group.lines[n]), *reasons[n]) for n in np.flatnonzero(~kept).tolist()]
     used = {int(code) for rows in blocks for code in np.unique(rows.code[rows.verdict == 0])}
@@ -94,45 +92,54 @@ def _of_resources(blocks: Sequence[Block], name: str, total: int) -> list[Any]:
     return values
 
 
-def _frame(rows: Rows, identity: _Identity, group: Group, memory: Memory) -> pl.DataFrame:
-    there = np.flatnonzero(rows.verdict == Verdict.EVENT)
-    of = rows.rows[there]
+def _frame(blocks: Sequence[Rows], identity: _Identity, group: Group, memory: Memory) -> pl.DataFrame:
+    """The events of all blocks, with all columns in order and type."""
+    there = [np.flatnonzero(rows.verdict == Verdict.EVENT) for rows in blocks]
+
+    def of_all(name: str) -> np.ndarray:
+        return np.concatenate([getattr(rows, name)[at] for rows, at in zip(blocks, there, strict=True)])
+
+    of, code = of_all("rows"), of_all("code")
     names = pl.Series(memory.concepts.codes.names, dtype=pl.String)
     units = pl.Series([*memory.units.names, None], dtype=pl.String)  # -1 is the last: none
     patients = pl.Series([*memory.patients.names, None], dtype=pl.String)
-    frame = pl.DataFrame(
-        {
-            "patient": patients.gather(rows.patient[there] % len(patients)),
-            "time": rows.time[there],
-            "code": names.gather(rows.code[there]) if len(there) else pl.Series([], dtype=pl.String),
-            "numeric_value": rows.number[there].astype(np.float32),
-            "unit": units.gather(rows.unit[there] % len(units)),
-            "known_time": rows.known[there],
-            "resource": identity.resource[of],
-            "version": identity.version[of],
-            "content": group.content[of],
-            "place": rows.place[there].astype(np.uint32),
-            "line": group.lines[of],
-        }
-    )
-    moments = [
-        pl.when(pl.col(name) > LATEST_CODE).then(pl.col(name)).cast(MOMENT).alias(name)
-        for name in ("time", "known_time")
-    ]
-    text = pl.Series("text_value", _chosen(rows.text, there), dtype=pl.String)
-    number = pl.when(pl.col("numeric_value").is_not_nan()).then("numeric_value").alias("numeric_value")
-    files = (
-        pl.lit(group.files)
-        if isinstance(group.files, str)
-        else pl.Series([group.files[n] for n in of.tolist()], dtype=pl.String)
-    )
-    return frame.with_columns(*moments, number, text, pl.lit(group.kind).alias("origin"), files.alias("file"))
+    files = [group.files] if isinstance(group.files, str) else [group.files[n] for n in of.tolist()]
+    size = len(of)
+    columns = {
+        "patient": patients.gather(of_all("patient") % len(patients)),
+        "time": _moments(of_all("time")),
+        "code": names.gather(code) if size else pl.Series([], dtype=pl.String),
+        "numeric_value": pl.Series(of_all("number").astype(np.float32), nan_to_null=True),
+        "text_value": _texts(blocks, there, size),
+        "unit": units.gather(of_all("unit") % len(units)),
+        "known_time": _moments(of_all("known")),
+        "origin": _alike(group.kind, size),
+        "resource": pl.Series(identity.resource[of]),
+        "version": pl.Series(identity.version[of]),
+        "content": pl.Series(group.content[of]),
+        "place": pl.Series(of_all("place").astype(np.uint32)),
+        "file": _alike(files[0], size) if len(files) == 1 else pl.Series(files, dtype=pl.String),
+        "line": pl.Series(group.lines[of]),
+    }
+    return pl.DataFrame(columns, schema=PART_COLUMNS)
 
 
-def _chosen(texts: list[str | None] | None, rows: np.ndarray) -> list[str | None]:
-    if texts is None or not any(texts):
-        return [None] * len(rows)
-    return [texts[row] for row in rows.tolist()]
+def _moments(microseconds: np.ndarray) -> pl.Series:
+    """What is not told is null: numpy's own sign for no time is the same number."""
+    return pl.Series(np.where(microseconds <= LATEST_CODE, NONE, microseconds).view("datetime64[us]"))
+
+
+def _alike(text: str, size: int) -> pl.Series:
+    return pl.Series([text], dtype=pl.String).new_from_index(0, size)
+
+
+def _texts(blocks: Sequence[Rows], there: Sequence[np.ndarray], size: int) -> pl.Series:
+    if not any(rows.text is not None and any(rows.text) for rows in blocks):
+        return pl.Series([None], dtype=pl.String).new_from_index(0, size)
+    told: list[str | None] = []
+    for rows, at in zip(blocks, there, strict=True):
+        told += [rows.text[row] for row in at.tolist()] if rows.text is not None else [None] * len(at)
+    return pl.Series(told, dtype=pl.String)
 
 
 def _reasons(blocks: Sequence[Rows], taken: Taken, kept: np.ndarray) -> dict[int, tuple[str, str]]:

@@ -20,7 +20,7 @@ LINES, WHOLE = (".ndjson", ".jsonl"), (".json",)
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 PART_BYTES = 64 << 20
 MOST_PARTS = 512
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 64 << 20
 LARGEST_DOCUMENT = 256 << 20
 USUAL_RATIO = 12
@@ -36,13 +36,14 @@ TOO_LARGE = f"a document larger than {LARGEST_DOCUMENT >> 20} MB: export it as N
 
 
 NEWLINE = 10
+Raw = bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
     """Whole lines: ``ends`` are the places of their last bytes. ``trouble``: why there is nothing in their place."""
 
-    raw: bytes
+    raw: Raw
     first_line: int
     ends: np.ndarray
     trouble: str = ""
@@ -53,7 +54,7 @@ class LineBlock:
         return len(self.ends) if not self.trouble else 1
 
 
-def block_of(raw: bytes, first_line: int) -> LineBlock:
+def block_of(raw: Raw, first_line: int) -> LineBlock:
     """Find where the lines of some bytes end: once, for all who ask."""
     return LineBlock(raw, first_line, np.flatnonzero(np.frombuffer(raw, np.uint8) == NEWLINE))
 
@@ -132,28 +133,34 @@ class _Feed:
 
     def __init__(self, path: Path, stream: IO[bytes], at: int) -> None:
         self.stream, self.trouble, self.got = stream, "", 0
-        self.held, self.at = b"", at
+        self.held, self.at = bytearray(), at
         self.most = None
         if path.suffix.lower() in PACKED:
             self.most = max(RATIO_COUNTS_FROM, MOST_RATIO * path.stat().st_size)
 
     def more(self) -> bool:
-        """Add a chunk to what is held; whether there was one."""
+        """Add a chunk to what is held; whether there was one. It is read where it stays: nothing is copied after."""
+        have = len(self.held)
+        whole = bytearray(have + BLOCK_BYTES)
+        whole[:have] = self.held
         try:
-            chunk = self.stream.read(BLOCK_BYTES)
+            with memoryview(whole) as view, view[have:] as empty:
+                got: int = self.stream.readinto(empty)  # type: ignore[attr-defined]
         except BROKEN:
             self.trouble = CUT_SHORT
             return False
-        self.got += len(chunk)
+        self.got += got
         if self.most is not None and self.got > self.most:
             self.trouble = TOO_DENSE
             return False
-        self.held += chunk
-        return bool(chunk)
+        del whole[have + got :]
+        self.held = whole
+        return bool(got)
 
-    def take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytearray:
         """Take so many of the bytes held."""
-        taken, self.held = self.held[:size], self.held[size:]
+        taken, self.held = self.held, self.held[size:]
+        del taken[size:]
         self.at += size
         return taken
 

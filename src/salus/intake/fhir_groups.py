@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from salus.formats.sql_on_fhir.taking import Taker
-from salus.intake.fhir_files import LineBlock
+from salus.intake.fhir_files import LineBlock, Raw
 
 MALFORMED = "no JSON"
 NOT_UTF8 = "not UTF-8"
@@ -105,7 +105,7 @@ def sort_lines(block: LineBlock, takers: Mapping[str, Taker], file: str) -> Sort
     return sorted_
 
 
-def is_utf8(raw: bytes) -> bool:
+def is_utf8(raw: Raw) -> bool:
     """Whether bytes are UTF-8: what is ASCII, and most is, is passed over at the speed of memory.
 
     >>> is_utf8("ä".encode()), is_utf8("ä".encode("latin-1"))
@@ -124,14 +124,14 @@ def is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _kind(line: bytes) -> str | None:
+def _kind(line: Raw) -> str | None:
     try:
         return HEADERS.decode(line).resourceType
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 
-def _all_alike(raw: bytes, decoder: msgspec.json.Decoder[Any], kind: str) -> Sequence[Any] | None:
+def _all_alike(raw: Raw, decoder: msgspec.json.Decoder[Any], kind: str) -> Sequence[Any] | None:
     try:
         resources = decoder.decode_lines(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -145,7 +145,7 @@ def _all_alike(raw: bytes, decoder: msgspec.json.Decoder[Any], kind: str) -> Seq
     return resources if set(map(TYPE_OF, resources)) == {kind} else None
 
 
-def _group(kind: str, raw: bytes, resources: Sequence[Any], block: LineBlock, file: str) -> Group:
+def _group(kind: str, raw: Raw, resources: Sequence[Any], block: LineBlock, file: str) -> Group:
     starts = np.concatenate([[0], block.ends + 1])
     lines = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), block.lines, [None, pa.py_buffer(starts), pa.py_buffer(raw)]
@@ -155,7 +155,7 @@ def _group(kind: str, raw: bytes, resources: Sequence[Any], block: LineBlock, fi
         resources=resources,
         lines=np.arange(block.first_line, block.first_line + block.lines),
         content=content_of(lines),
-        raw=lambda number: raw[starts[number] : starts[number + 1]],
+        raw=lambda number: bytes(raw[starts[number] : starts[number + 1]]),
         files=file,
     )
 
@@ -166,10 +166,10 @@ def content_of(lines: pa.Array) -> np.ndarray:
     return found.to_numpy()
 
 
-def _one_by_one(raw: bytes, takers: Mapping[str, Taker], sorted_: Sorted, place: tuple[int, str]) -> None:
+def _one_by_one(raw: Raw, takers: Mapping[str, Taker], sorted_: Sorted, place: tuple[int, str]) -> None:
     """Parse line by line, and say of each that cannot be read why."""
     collected = Collected(takers)
-    for number, line in enumerate(raw.split(b"\n")[:-1], start=place[0]):
+    for number, line in enumerate(bytes(raw).split(b"\n")[:-1], start=place[0]):
         if line.strip():
             collected.add(line, number, place[1])
     done = collected.sorted()

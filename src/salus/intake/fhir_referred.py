@@ -50,7 +50,7 @@ def _of_lines(part: Part) -> Iterator[tuple[bytes, str]]:
     if not _begins_with_referred(Path(part.where)):
         return
     for block in line_blocks(part):
-        yield from ((line, "") for line in block.raw.split(b"\n") if line.strip())
+        yield from ((bytes(line), "") for line in block.raw.split(b"\n") if line.strip())
 
 
 def _begins_with_referred(path: Path) -> bool:

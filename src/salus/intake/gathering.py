@@ -117,6 +117,8 @@ def _read_part(work: _Work, *, reader: Reader, key: bytes, ranges: int) -> None:
     for found in reader(work.part):
         read = fit_part(found)
         tally.add(read)
+        if read.events.is_empty():
+            continue
         subjects = subject_numbers(read.events["patient"], key).alias("subject_id")
         written.add(read.events.drop("patient").insert_column(0, subjects))
     written.close()

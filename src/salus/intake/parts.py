@@ -62,6 +62,9 @@ PART_COLUMNS: dict[str, pl.DataType] = {
 }
 
 
+PART_SCHEMA, REJECTED_SCHEMA = pl.Schema(PART_COLUMNS), pl.Schema(REJECTED_COLUMNS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A piece of a source: ``name`` is what people are told, ``where`` is where it is opened.
@@ -195,6 +198,8 @@ def rejection_frame(rows: Sequence[tuple[str, int, str, str]]) -> pl.DataFrame:
 
 def fit_part(read: PartRead) -> PartRead:
     """The same with all columns in order and type, so that pieces of all readers fit together."""
+    if read.events.schema == PART_SCHEMA and read.rejected.schema == REJECTED_SCHEMA:
+        return read
     events = read.events.with_columns(
         pl.lit(None, dtype=kind).alias(name)
         for name, kind in PART_COLUMNS.items()

@@ -32,6 +32,17 @@ class Frame:
     urls: Mapping[str, str]
     roots: Sequence[int] | None = None
     several: dict[int, str] = field(default_factory=dict)
+    above: dict[tuple[str, ...], Values] = field(default_factory=dict)
+
+    def at(self, path: tuple[str, ...]) -> Values:
+        """What is at a path of attributes, a value a row; what is on the way there is looked up once."""
+        values = self.values
+        if len(path) > 1:
+            way = path[:-1]
+            if way not in self.above:
+                self.above[way] = self.at(way)
+            values = self.above[way]
+        return list(map(attrgetter(path[-1]), values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +122,8 @@ def _step(of: Plan, name: str, kind: str, is_list: bool) -> Plan:
     shape = of.shape.ask(name, kind, is_list)
     called = attribute(name)
     if is_list and of.path is not None:
-        whole = attrgetter(".".join((*of.path, called)))
-        return Plan(kind, True, _of_lists(whole), shape, lists=lambda frame: list(map(whole, frame.values)))
+        whole = (*of.path, called)
+        return Plan(kind, True, _of_lists(whole), shape, lists=lambda frame: frame.at(whole))
     if is_list:
         return Plan(kind, True, _flat(of, called), shape)
     if of.many:
@@ -120,8 +131,7 @@ def _step(of: Plan, name: str, kind: str, is_list: bool) -> Plan:
     if of.path is None:
         return Plan(kind, False, _of_those(of, called, shape), shape)
     path = (*of.path, called)
-    get = attrgetter(".".join(path))
-    return Plan(kind, False, lambda frame: list(map(get, frame.values)), shape, path)
+    return Plan(kind, False, lambda frame: frame.at(path), shape, path)
 
 
 def _flat(of: Plan, called: str) -> Callable[[Frame], Many]:
@@ -140,9 +150,9 @@ def _flat(of: Plan, called: str) -> Callable[[Frame], Many]:
     return find
 
 
-def _of_lists(get: Callable[[Any], Values]) -> Callable[[Frame], Many]:
+def _of_lists(path: tuple[str, ...]) -> Callable[[Frame], Many]:
     def find(frame: Frame) -> Many:
-        found = [(row, below) for row, below in enumerate(map(get, frame.values)) if below]
+        found = [(row, below) for row, below in enumerate(frame.at(path)) if below]
         values = list(chain.from_iterable(below for _, below in found))
         return Many(values, list(chain.from_iterable([row] * len(below) for row, below in found)))
 

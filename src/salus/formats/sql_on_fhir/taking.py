@@ -12,7 +12,7 @@ from salus.formats.fhirpath.tree import Literal
 from salus.formats.r4_elements import is_complex
 from salus.formats.sql_on_fhir.columnar import Frame, Many, Plan, is_nothing, plan
 from salus.formats.sql_on_fhir.running import ViewRun, rows_of
-from salus.formats.sql_on_fhir.shapes import NotColumnar, Shape
+from salus.formats.sql_on_fhir.shapes import NO_JSON, NotColumnar, Shape
 from salus.formats.sql_on_fhir.view import Column, Select, View
 
 
@@ -139,7 +139,7 @@ def _column(column: Column, shape: Shape, constants: Mapping[str, object]) -> Fi
     if asked.shape is None:
         raise NotColumnar("a complex value of no known shape")
     asked.shape.keep_whole()
-    return lambda frame: [b"" if one is None else bytes(one) for one in find(frame)]
+    return lambda frame: [b"" if one is None or one is NO_JSON else bytes(one) for one in find(frame)]
 
 
 def _single(asked: Plan, name: str) -> Find:
