@@ -14,13 +14,10 @@ from salus.programme.usecase_folder import UseCaseFolder
 from tests.shape.sources import ROOT
 
 EXAMPLES = [UseCaseFolder(ROOT / "examples" / name) for name in ("cohort", "icu", "clinic")]
-NOT_YET_FROZEN = ("clinic",)
-FROZEN = [folder for folder in EXAMPLES if folder.name not in NOT_YET_FROZEN]
 each_example = pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
-each_frozen = pytest.mark.parametrize("folder", FROZEN, ids=lambda folder: folder.name)
 
 
-@each_frozen
+@each_example
 def test_the_protocol_is_the_one_that_was_frozen(folder):
     """After an edit: raise `version:`, then `salus freeze examples/NAME`."""
     protocol = usecase_protocol(folder)
