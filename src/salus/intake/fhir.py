@@ -19,10 +19,10 @@ from salus.formats.sql_on_fhir.view import read_view
 from salus.intake.fhir_events import events_of
 from salus.intake.fhir_files import (
     BROKEN,
-    CUT_SHORT,
-    LARGEST_DOCUMENT,
-    TOO_LARGE,
+    LIMITS,
+    Limits,
     LineBlock,
+    broken,
     form_of,
     line_blocks,
     open_bytes,
@@ -59,6 +59,7 @@ class FhirReader:
     zone: str = "UTC"
     key: bytes = b""
     referred: Mapping[str, bytes] = field(default_factory=dict)
+    limits: Limits = LIMITS
 
     def __call__(self, part: Part) -> Iterator[PartRead]:
         """Read one part."""
@@ -67,14 +68,14 @@ class FhirReader:
         collected = Collected(takers)
         for one in (part, *part.more):
             if form_of(Path(one.where)) == "document":
-                for found in read_document(one, collected):
+                for found in read_document(one, collected, self.limits):
                     yield from self._read(found, one, takers, memory)
             else:
                 yield from self._lines(one, takers, memory)
         yield from self._read(collected.sorted(), part, takers, memory)
 
     def _lines(self, part: Part, takers: Mapping[str, Taker], memory: Memory) -> Iterator[PartRead]:
-        for block in line_blocks(part):
+        for block in line_blocks(part, self.limits):
             if block.trouble:
                 yield trouble(part.name, block)
                 continue
@@ -115,9 +116,9 @@ def trouble(name: str, block: LineBlock) -> PartRead:
     )
 
 
-def read_document(part: Part, collected: Collected) -> Iterator[Sorted]:
+def read_document(part: Part, collected: Collected, limits: Limits = LIMITS) -> Iterator[Sorted]:
     """Add the resources of a Bundle, or one resource; gives what waits whenever that has become much."""
-    raw = whole_document(Path(part.where))
+    raw = whole_document(Path(part.where), limits)
     if isinstance(raw, str):
         collected.wrong.append((part.name, 1, "", raw))
         return
@@ -157,21 +158,23 @@ def _not_one(raw: bytes, part: Part, collected: Collected) -> Iterator[Sorted]:
         yield collected.sorted()
 
 
-def whole_document(path: Path) -> bytes | str:
+def whole_document(path: Path, limits: Limits = LIMITS) -> bytes | str:
     """A whole file; a text is the reason why it cannot be had."""
     chunks: list[bytes] = []
-    size = 0
+    size, most = 0, limits.unpacked(path)
     with open_bytes(path) as stream:
         while True:
             try:
                 chunk = stream.read(1 << 20)
-            except BROKEN:
-                return CUT_SHORT
+            except BROKEN as error:
+                return broken(error)
             if not chunk:
                 return b"".join(chunks).removeprefix(BOM) if size else NO_RESOURCE
             size += len(chunk)
-            if size > LARGEST_DOCUMENT:
-                return TOO_LARGE
+            if size > limits.document:
+                return limits.too_large
+            if most is not None and size > most:
+                return limits.too_dense
             chunks.append(chunk)
 
 

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from salus.errors import InputMissing
 from salus.intake.parts import Part, file_parts, packed
@@ -20,22 +20,70 @@ LINES, WHOLE = (".ndjson", ".jsonl"), (".json",)
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 PART_BYTES = 64 << 20
 MOST_PARTS = 512
-BLOCK_BYTES = 4 << 20
-LONGEST_LINE = 64 << 20
-LARGEST_DOCUMENT = 256 << 20
 USUAL_RATIO = 12
 """How much larger a compressed export is when it is unpacked, about: to cut patients into ranges."""
-MOST_RATIO, RATIO_COUNTS_FROM = 250, 256 << 20
-"""What unpacks to more than so many times its size, beyond so many bytes, is no export of resources."""
-BROKEN = (EOFError, OSError, zlib.error, igzip.BadGzipFile, pa.ArrowException)
+BROKEN = (EOFError, OSError, zlib.error, igzip.BadGzipFile, igzip_lib.IsalError, pa.ArrowException)
 """What reading raises where a compressed file is not whole."""
-CUT_SHORT = "the file is cut short, or is not compressed as its name says: what came before is kept"
-TOO_DENSE = f"the file unpacks to more than {MOST_RATIO} times its size: the rest is not read"
-TOO_LONG = f"a line longer than {LONGEST_LINE >> 20} MB"
-TOO_LARGE = f"a document larger than {LARGEST_DOCUMENT >> 20} MB: export it as NDJSON"
+CUT_SHORT = "the file is cut short: what came before is kept"
+DAMAGED = "the file is damaged, or not compressed as its name says: what came before is kept, and may be damaged too"
 
 
 NEWLINE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is refused so that one bad file cannot take all memory or time. Lines are read by blocks of ``block`` bytes.
+
+    A line counts as too long once more than ``line`` bytes of it are held. A packed file that gives more than
+    ``ratio`` times its size, beyond ``ratio_from`` bytes, is no export of resources.
+    """
+
+    block: int = 4 << 20
+    line: int = 64 << 20
+    document: int = 256 << 20
+    ratio: int = 250
+    ratio_from: int = 256 << 20
+
+    @property
+    def too_long(self) -> str:
+        """The reason for a line."""
+        return f"a line longer than {_size(self.line)}"
+
+    @property
+    def too_large(self) -> str:
+        """The reason for a document."""
+        return f"a document larger than {_size(self.document)}: export it as NDJSON"
+
+    @property
+    def too_dense(self) -> str:
+        """The reason for the rest of a packed file."""
+        return f"the file unpacks to more than {self.ratio} times its size: the rest is not read"
+
+    def unpacked(self, path: Path) -> int | None:
+        """How many bytes a packed file may give; None: the file is not packed."""
+        if path.suffix.lower() not in PACKED:
+            return None
+        return max(self.ratio_from, self.ratio * path.stat().st_size)
+
+
+LIMITS = Limits()
+
+
+def broken(error: Exception) -> str:
+    """Why a packed file could not be read to its end."""
+    return CUT_SHORT if isinstance(error, EOFError) or "truncated" in str(error).lower() else DAMAGED
+
+
+def _size(count: int) -> str:
+    """A number of bytes as people say it.
+
+    >>> _size(64 << 20), _size(4096)
+    ('64 MB', '4096 bytes')
+    """
+    return f"{count >> 20} MB" if count >= 1 << 20 else f"{count} bytes"
+
+
 Raw = bytes | bytearray
 
 
@@ -131,27 +179,25 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 class _Feed:
     """Bytes of a stream with their place; ``trouble`` says why no more come, where that is not the end."""
 
-    def __init__(self, path: Path, stream: IO[bytes], at: int) -> None:
+    def __init__(self, path: Path, stream: IO[bytes], at: int, limits: Limits) -> None:
         self.stream, self.trouble, self.got = stream, "", 0
         self.held, self.at = bytearray(), at
-        self.most = None
-        if path.suffix.lower() in PACKED:
-            self.most = max(RATIO_COUNTS_FROM, MOST_RATIO * path.stat().st_size)
+        self.limits, self.most = limits, limits.unpacked(path)
 
     def more(self) -> bool:
         """Add a chunk to what is held; whether there was one. It is read where it stays: nothing is copied after."""
         have = len(self.held)
-        whole = bytearray(have + BLOCK_BYTES)
+        whole = bytearray(have + self.limits.block)
         whole[:have] = self.held
         try:
             with memoryview(whole) as view, view[have:] as empty:
                 got: int = self.stream.readinto(empty)  # type: ignore[attr-defined]
-        except BROKEN:
-            self.trouble = CUT_SHORT
+        except BROKEN as error:
+            self.trouble = broken(error)
             return False
         self.got += got
         if self.most is not None and self.got > self.most:
-            self.trouble = TOO_DENSE
+            self.trouble = self.limits.too_dense
             return False
         del whole[have + got :]
         self.held = whole
@@ -175,13 +221,13 @@ class _Feed:
                 return False
 
 
-def line_blocks(part: Part) -> Iterator[LineBlock]:
+def line_blocks(part: Part, limits: Limits = LIMITS) -> Iterator[LineBlock]:
     """The lines that begin inside a part, block by block; numbers count from the beginning of the part."""
     path = Path(part.where)
     ranged = path.suffix.lower() not in PACKED
     stop = part.stop if ranged else None
     with open_bytes(path) as stream:
-        feed = _Feed(path, stream, part.start)
+        feed = _Feed(path, stream, part.start, limits)
         if ranged and part.start:
             stream.seek(part.start - 1)
             feed.at = part.start - 1
@@ -199,8 +245,8 @@ def line_blocks(part: Part) -> Iterator[LineBlock]:
                 block = block_of(raw, line)
                 yield block
                 line += block.lines
-            elif len(feed.held) > LONGEST_LINE:
-                yield no_block(line, TOO_LONG)
+            elif len(feed.held) > limits.line:
+                yield no_block(line, limits.too_long)
                 line += 1
                 going = feed.skip_line()
             if not going and not feed.held:

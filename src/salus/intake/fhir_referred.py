@@ -9,7 +9,7 @@ import msgspec
 
 from salus.intake.fhir import REFERRED, whole_document
 from salus.intake.fhir_files import BROKEN as BROKEN_FILE
-from salus.intake.fhir_files import form_of, line_blocks, open_bytes
+from salus.intake.fhir_files import LIMITS, Limits, form_of, line_blocks, open_bytes
 from salus.intake.fhir_groups import BOM, BUNDLES, HEADERS, entries_of
 from salus.intake.parts import Part
 
@@ -31,11 +31,11 @@ class Referred(msgspec.Struct):
 DECODER = msgspec.json.Decoder(Referred)
 
 
-def find_referred(parts: Sequence[Part]) -> dict[str, bytes]:
+def find_referred(parts: Sequence[Part], limits: Limits = LIMITS) -> dict[str, bytes]:
     """Codes, as JSON, by key. NDJSON is read where it begins with such a resource: an export has one type a file."""
     found: dict[str, bytes] = {}
     for part in (one for whole in parts for one in (whole, *whole.more)):
-        for raw, own in _of_document(part) if form_of(Path(part.where)) == "document" else _of_lines(part):
+        for raw, own in _resources(part, limits):
             try:
                 one = DECODER.decode(raw)
             except BROKEN:
@@ -46,10 +46,15 @@ def find_referred(parts: Sequence[Part]) -> dict[str, bytes]:
     return dict(sorted(found.items()))
 
 
-def _of_lines(part: Part) -> Iterator[tuple[bytes, str]]:
+def _resources(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
+    """The resources of a part with the ids that their Bundles give them."""
+    yield from (_of_document if form_of(Path(part.where)) == "document" else _of_lines)(part, limits)
+
+
+def _of_lines(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
     if not _begins_with_referred(Path(part.where)):
         return
-    for block in line_blocks(part):
+    for block in line_blocks(part, limits):
         yield from ((bytes(line), "") for line in block.raw.split(b"\n") if line.strip())
 
 
@@ -63,8 +68,8 @@ def _begins_with_referred(path: Path) -> bool:
         return False
 
 
-def _of_document(part: Part) -> Iterator[tuple[bytes, str]]:
-    raw = whole_document(Path(part.where))
+def _of_document(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
+    raw = whole_document(Path(part.where), limits)
     if isinstance(raw, str) or not any(mark in raw for mark in MARKS):
         return
     try:

@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 WRITTEN = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
+    r"(Z|[+-](?:0\d|1[0-4]):[0-5]\d)?)?)?)?",
     re.ASCII,
 )
 NONE, PARTIAL, STRANGE, OUTSIDE = -(2**63), -(2**63) + 1, -(2**63) + 2, -(2**63) + 3
 """In place of microseconds since 1970: nothing was told, not to the day, no date, or outside of what is plausible."""
 LATEST_CODE = OUTSIDE
 YEARS = range(1850, 2201)
-WITH_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}(?:\d{3})?)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+WITH_ZONE = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}(?:\d{3})?)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)", re.ASCII
+)
 USUAL_LENGTHS = frozenset((20, 24, 25, 27, 29, 32))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from salus.errors import InputEmpty, InputMissing, ViewWrong
 from salus.formats.sql_on_fhir.view import read_view
 from salus.intake.books import Books
 from salus.intake.fhir import FhirReader, shipped_views, views_digest
-from salus.intake.fhir_files import cut, find_files
+from salus.intake.fhir_files import LIMITS, Limits, cut, find_files
 from salus.intake.fhir_referred import find_referred
 from salus.intake.gathering import Gathering
 from salus.progress import Progress
@@ -21,12 +21,13 @@ from salus.workflows.ingest_parts import PartSource, ingest_parts, read_key, scr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirHow:
-    """How to read FHIR: the zone of times that name none, a folder of views, the key of pseudonyms, processes."""
+    """How to read FHIR: the zone of times that name none, a folder of views, the key of pseudonyms, and how much."""
 
     zone: str = "UTC"
     views: Path | None = None
     key: Path | None = None
     processes: int | None = None
+    limits: Limits = LIMITS
 
 
 def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> Books:
@@ -42,14 +43,15 @@ def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> 
     key = read_key(how.key)
     parts = cut(files)
     with progress.step("Looking up medications"):
-        referred = find_referred(parts)
+        referred = find_referred(parts, how.limits)
     gathering = Gathering(
-        reader=FhirReader(views, how.zone, key, referred),
+        reader=FhirReader(views, how.zone, key, referred, how.limits),
         folder=scratch_beside(to),
         key=key,
         settings=(
             views_digest([*views, *referred, *map(bytes.hex, referred.values())]),
             how.zone,
+            str(how.limits),
             pl.__version__,
         ),
         processes=how.processes,
