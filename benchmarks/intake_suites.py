@@ -243,6 +243,9 @@ def _is_output(found: Item, wanted: ElementTree.Element) -> bool:
             amount.get("unit"),
             amount.get("code"),
         )
-    told = written.removeprefix("@").removeprefix("T") if kind in ("date", "dateTime", "time") else written
+    is_moment = found.kind in ("date", "dateTime", "time")
+    told = written.removeprefix("@").removeprefix("T") if is_moment else written
+    if kind is None and isinstance(found.value, dict):
+        return f"{found.value['value']} '{found.value['code']}'" == written
     same = str(found.value).removeprefix("T") == told or str(found.value) == written
     return same and kind in (None, found.kind, SAME.get(found.kind))

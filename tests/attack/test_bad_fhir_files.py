@@ -9,10 +9,14 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from salus.formats.sql_on_fhir.running import ViewRun, rows_of
+from salus.formats.sql_on_fhir.taking import ColumnTaker
+from salus.formats.sql_on_fhir.view import read_view
 from salus.intake.fhir_files import CUT_SHORT, DAMAGED, LIMITS, Limits
 from salus.intake.ordering import CONTRADICTED
 from salus.progress import QUIET
@@ -295,3 +299,42 @@ def test_the_same_bad_files_give_the_same_bytes_whatever_the_number_of_workers(t
 
 def _content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_view_that_goes_down_and_down_refuses_what_is_too_deep_and_takes_the_rest():
+    """Answers within answers: two are asked for, of the ten thousand that are one inside the other none."""
+    view = read_view(
+        {
+            "resource": "QuestionnaireResponse",
+            "select": [{"repeat": ["item"], "column": [{"name": "link", "path": "linkId"}]}],
+        }
+    )
+    inside: dict[str, object] = {"linkId": "x"}
+    for _ in range(10_000):
+        inside = {"linkId": "x", "item": [inside]}
+    deep, flat = (
+        {"resourceType": "QuestionnaireResponse", "item": [one]} for one in (inside, {"linkId": "a"})
+    )
+    assert rows_of(ViewRun(view), deep).refused == ("path", "nested too deeply")
+    assert rows_of(ViewRun(view), flat).rows == [{"link": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"status": {"a": 1}}, "a text"),
+        ({"valueQuantity": [1]}, "an object"),
+        ({"valueBoolean": "true"}, "true or false"),
+        ({"valueInteger": True}, "a whole number"),
+        ({"valueQuantity": {"value": "987.65"}}, "a number"),
+    ],
+)
+def test_both_ways_to_run_a_view_refuse_a_value_of_another_type(told, wanted):
+    """The general way meets what the way in columns has refused while parsing."""
+    paths = ("status", "value.ofType(Quantity).value", "value.ofType(boolean)", "value.ofType(integer)")
+    columns = [{"name": f"c{number}", "path": path} for number, path in enumerate(paths)]
+    view = read_view({"resource": "Observation", "select": [{"column": columns}]})
+    found = rows_of(ViewRun(view), {"resourceType": "Observation", **told})
+    assert found.refused == ("path", f"not as FHIR defines it: {wanted} is expected")
+    with pytest.raises(msgspec.ValidationError):
+        ColumnTaker(view).decoder.decode(json.dumps({"resourceType": "Observation", **told}))

@@ -6,12 +6,17 @@ import gzip
 import json
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from salus.errors import ExpressionWrong
+from salus.formats.fhirpath.evaluating import Around, evaluate
+from salus.formats.fhirpath.grammar import parse
+from salus.formats.fhirpath.values import Item
 from salus.intake.fhir_files import LIMITS, Limits
 from salus.intake.fhir_times import LATEST_CODE, Times
 from salus.progress import QUIET
@@ -116,6 +121,36 @@ def test_bundles_of_anything_cost_themselves_alone(entries, url):
     }
     events, _ = ingested(files, LIMITS)
     assert kept(events, 1)
+
+
+EXPRESSIONS = (
+    "extension('u').value.ofType(string)",
+    "birthDate.extension('u').exists()",
+    "component.where(code.coding.exists()).value.ofType(Quantity).value",
+    "value.ofType(Quantity).value > 5 and value.ofType(Quantity).unit = 'x'",
+    "-value.ofType(Quantity)",
+    "effective.ofType(dateTime) + 1 month",
+    "effective.ofType(dateTime).lowBoundary(6)",
+    "value.ofType(Quantity).highBoundary()",
+    "subject.getReferenceKey(Patient)",
+    "getResourceKey()",
+    "issued < @2026-03-01T08:00:00Z",
+    "code.coding.code.join(',')",
+    "code.coding[0].system & 'x'",
+    "status = 'final' or id != 'x'",
+    "contained.id | note.text",
+    "descendants().count()",
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(resource=changed().map(json.loads), expression=st.sampled_from(EXPRESSIONS))
+def test_an_expression_asked_of_anything_answers_or_says_what_is_wrong(resource, expression):
+    this = Item(
+        resource, resource["resourceType"] if isinstance(resource["resourceType"], str) else "Element"
+    )
+    with suppress(ExpressionWrong):
+        evaluate(parse(expression), [this], Around(resource=this))
 
 
 @given(st.text(alphabet="0123456789-:TZ+. W", max_size=33))

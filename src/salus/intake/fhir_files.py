@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,8 @@ PART_BYTES = 64 << 20
 MOST_PARTS = 512
 USUAL_RATIO = 12
 """How much larger a compressed export is when it is unpacked, about: to cut patients into ranges."""
-BROKEN = (EOFError, OSError, zlib.error, igzip.BadGzipFile, igzip_lib.IsalError, pa.ArrowException)
+PACKERS: tuple[Any, ...] = (zlib.error, igzip.BadGzipFile, igzip_lib.IsalError, pa.ArrowException)
+BROKEN: tuple[type[Exception], ...] = (EOFError, OSError, *PACKERS)
 """What reading raises where a compressed file is not whole."""
 CUT_SHORT = "the file is cut short: what came before is kept"
 DAMAGED = "the file is damaged, or not compressed as its name says: what came before is kept, and may be damaged too"

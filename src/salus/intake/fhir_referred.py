@@ -14,7 +14,8 @@ from salus.intake.fhir_groups import BOM, BUNDLES, HEADERS, entries_of
 from salus.intake.parts import Part
 
 MARKS = tuple(f'"{kind}"'.encode() for kind in REFERRED)
-BROKEN = (msgspec.DecodeError, ValueError, RecursionError)
+BROKEN: tuple[type[Exception], ...] = (msgspec.DecodeError, ValueError, RecursionError)
+UNREADABLE = (*BROKEN, *BROKEN_FILE)
 MOST_OF_FIRST = 1 << 20
 """Bytes of a file in which its first line is looked for: no medication is longer."""
 
@@ -64,7 +65,7 @@ def _begins_with_referred(path: Path) -> bool:
         with open_bytes(path) as stream:
             begin = stream.read(MOST_OF_FIRST)
         return HEADERS.decode(begin.removeprefix(BOM).partition(b"\n")[0]).resourceType in REFERRED
-    except (*BROKEN, *BROKEN_FILE):
+    except UNREADABLE:
         return False
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from salus.errors import ExpressionWrong
 from salus.formats.fhirpath.moments import compare
+from salus.formats.fhirpath.moving import milliseconds
+from salus.formats.fhirpath.tree import Amount
 from salus.formats.fhirpath.values import MOMENTS, Item, Items, quantity
 
 
@@ -30,11 +32,17 @@ def equal(left: Items, right: Items) -> bool | None:
 def same(a: Item, b: Item) -> bool | None:
     """Whether two values are the same; None where times do not say enough."""
     if a.kind in MOMENTS or b.kind in MOMENTS:
-        place = compare(*_as_moments(a, b)) if isinstance(a.value, str) and isinstance(b.value, str) else 1
+        if not isinstance(a.value, str) or not isinstance(b.value, str):
+            return False
+        left, right = _as_moments(a, b)
+        if (left[1] == "time") != (right[1] == "time"):
+            return False
+        place = compare(left, right)
         return None if place is None else place == 0
     one, other = quantity(a), quantity(b)
     if one and other:
-        return one.value == other.value if one.unit == other.unit else False
+        pair = _in_one_unit(one, other)
+        return pair is not None and pair[0] == pair[1]
     if isinstance(a.value, bool) or isinstance(b.value, bool):
         return a.value is b.value
     return bool(a.value == b.value)
@@ -78,13 +86,24 @@ def ordered(a: Item, b: Item) -> int | None:
         return compare(*_as_moments(a, b))
     one, other = quantity(a), quantity(b)
     if one and other:
-        return _sign(one.value, other.value) if one.unit == other.unit else None
+        pair = _in_one_unit(one, other)
+        return None if pair is None else _sign(*pair)
     numbers = (int, Decimal)
     if isinstance(a.value, numbers) and isinstance(b.value, numbers):
         return _sign(a.value, b.value)
     if isinstance(a.value, str) and isinstance(b.value, str):
         return _sign(a.value, b.value)
     raise wrong("values of different kinds are compared")
+
+
+def _in_one_unit(a: Amount, b: Amount) -> tuple[Decimal, Decimal] | None:
+    """The numbers of two amounts of one unit, or of two units of time; else they are not compared: None."""
+    if a.unit == b.unit:
+        return a.value, b.value
+    lengths = milliseconds(a.unit), milliseconds(b.unit)
+    if lengths[0] is None or lengths[1] is None:
+        return None
+    return a.value * lengths[0], b.value * lengths[1]
 
 
 def _sign(a: Any, b: Any) -> int:

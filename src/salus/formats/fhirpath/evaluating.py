@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from salus.errors import ExpressionWrong
 from salus.formats.fhirpath.comparing import alike, equal, ordered
 from salus.formats.fhirpath.functions import FUNCTIONS, Asked
+from salus.formats.fhirpath.moving import moved
 from salus.formats.fhirpath.tree import (
     Amount,
     Call,
@@ -22,7 +23,7 @@ from salus.formats.fhirpath.tree import (
     This,
     Variable,
 )
-from salus.formats.fhirpath.values import Item, Items, is_a, item, members, quantity
+from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, item, members, quantity
 from salus.formats.r4_elements import is_resource
 
 MOST_STEPS = 100_000
@@ -80,6 +81,9 @@ def _variable(name: str, around: Around) -> Items:
         "sct": "http://snomed.info/sct",
         "loinc": "http://loinc.org",
     }
+    for begin, place in (("vs-", "ValueSet"), ("ext-", "StructureDefinition")):
+        if name.startswith(begin) and name not in around.constants:
+            return [item(f"http://hl7.org/fhir/{place}/{name.removeprefix(begin)}")]
     if name not in around.constants and name not in known:
         raise _wrong(f"there is no %{name}")
     value = around.constants.get(name, known.get(name))
@@ -203,6 +207,11 @@ def _arithmetic(sign: str, left: Item, right: Item) -> Items:
         return [item(left.value + right.value)]
     a, b = left.value, right.value
     amounts = quantity(left), quantity(right)
+    if left.kind in MOMENTS and amounts[1] and sign in "+-":
+        told = moved(left.value, amounts[1].value * (1 if sign == "+" else -1), amounts[1].unit)
+        if told is None:
+            raise _wrong(f"'{sign}' of a time and what is no amount of time")
+        return [Item(told, left.kind)]
     if amounts[0] and amounts[1] and sign in "+-" and amounts[0].unit == amounts[1].unit:
         total = amounts[0].value + (amounts[1].value if sign == "+" else -amounts[1].value)
         return [item(Amount(total, amounts[0].unit))]

@@ -8,10 +8,13 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from salus.formats.fhirpath.comparing import same, wrong
-from salus.formats.fhirpath.moments import boundary, read_moment
+from salus.formats.fhirpath.moments import boundary, cut_to, read_moment, round_to
 from salus.formats.fhirpath.references import reference_key
-from salus.formats.fhirpath.tree import Member, Node
-from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, item, members
+from salus.formats.fhirpath.tree import Amount, Member, Node
+from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, is_type, item, members, quantity
+
+NUMBER_DIGITS = 8
+"""Digits after the point of a number's boundaries where none are asked for."""
 
 
 class Ask(Protocol):
@@ -110,6 +113,8 @@ def _distinct(of: Items, _: Asked) -> Items:
 
 
 def _of_type(of: Items, asked: Asked) -> Items:
+    if not is_type(asked.kind(0)):
+        raise wrong(f"there is no type '{asked.kind(0)}'")
     return [one for one in of if is_a(one, asked.kind(0))]
 
 
@@ -146,21 +151,27 @@ def _reference_key(of: Items, asked: Asked) -> Items:
 
 def _boundary(high: bool) -> Callable[[Items, Asked], Items]:
     def find(of: Items, asked: Asked) -> Items:
-        found = []
-        for one in of:
-            if isinstance(one.value, Decimal | int) and not isinstance(one.value, bool):
-                value = Decimal(one.value)
-                exponent = value.as_tuple().exponent
-                half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
-                found.append(item(value + half if high else value - half))
-                continue
-            kind = "dateTime" if one.kind == "instant" else one.kind
-            told = boundary(one.value, kind, high=high) if kind in MOMENTS else None
-            if told is not None:
-                found.append(Item(told, kind))
-        return found
+        digits = asked.whole(0) if asked.arguments else None
+        found = [_bound(one, digits, high=high) for one in of]
+        return [one for one in found if one is not None]
 
     return find
+
+
+def _bound(one: Item, digits: int | None, *, high: bool) -> Item | None:
+    """The least or most that one value can mean; None where it has no such thing."""
+    amount = quantity(one)
+    if amount is not None:
+        value = round_to(amount.value, NUMBER_DIGITS if digits is None else digits, high=high)
+        return None if value is None else item(Amount(value, amount.unit))
+    if isinstance(one.value, Decimal | int) and not isinstance(one.value, bool):
+        value = round_to(Decimal(one.value), NUMBER_DIGITS if digits is None else digits, high=high)
+        return None if value is None else Item(value, "decimal")
+    kind = "dateTime" if one.kind == "instant" else one.kind
+    told = boundary(one.value, kind, high=high) if kind in MOMENTS else None
+    if told is not None and digits is not None:
+        told = cut_to(told, kind, digits)
+    return None if told is None else Item(told, kind)
 
 
 def _of_text(change: Callable[..., Any], *kinds: str) -> Callable[[Items, Asked], Items]:

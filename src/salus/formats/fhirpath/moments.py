@@ -6,12 +6,15 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 
 DATE_TIME = re.compile(
     r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(?:(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?"
 )
 TIME = re.compile(r"T?(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?")
+LENGTHS = {4: 4, 6: 7, 8: 10, 10: 13, 12: 16, 14: 19, 17: 23}
+MOST_DIGITS = 31
 EARLIEST, LATEST = "+14:00", "-12:00"
 """The zones in which a day begins first and ends last."""
 
@@ -93,6 +96,32 @@ def boundary(text: str, kind: str, *, high: bool) -> str | None:
         return day
     zone = (LATEST if high else EARLIEST) if read.zone is None else _zone(read.zone)
     return f"{day}T{_clock(clock, thousandth, high)}{zone}"
+
+
+def cut_to(text: str, kind: str, digits: int) -> str | None:
+    """The same with so many digits: 4 of a year, 6 with the month … 17 with milliseconds; None: no such number.
+
+    >>> cut_to("2014-01-01T08:00:00.000Z", "dateTime", 8), cut_to("10:30:00.000", "time", 4)
+    ('2014-01-01', '10:30')
+    """
+    lengths = {2: 2, 4: 5, 6: 8, 9: 12} if kind == "time" else LENGTHS
+    if digits not in lengths or (kind == "date" and digits > 8):
+        return None
+    if digits < 10 or kind == "time":
+        return text[: lengths[digits]]
+    zone = "Z" if text.endswith("Z") else text[-6:]
+    return text[: lengths[digits]] + zone
+
+
+def round_to(value: Decimal, digits: int, *, high: bool) -> Decimal | None:
+    """The bound of what a number can mean, to so many digits after the point, away from it; None: too many digits."""
+    if not 0 <= digits <= MOST_DIGITS:
+        return None
+    exponent = value.as_tuple().exponent
+    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
+    with localcontext(prec=400):  # the largest 64-bit number has 309 digits
+        bound = value + half if high else value - half
+        return bound.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING if high else ROUND_FLOOR)
 
 
 def _clock(parts: list[int], thousandth: int | None, high: bool) -> str:

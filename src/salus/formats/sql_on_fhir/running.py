@@ -15,6 +15,7 @@ from salus.formats.sql_on_fhir.view import Column, Select, View
 
 MOST_ROWS = 100_000
 SEVERAL = "has several values where the view asks for one"
+TOO_DEEP = "nested too deeply"
 NOT_BOOLEAN = "gives no yes or no"
 Row = dict[str, Any]
 
@@ -57,6 +58,8 @@ def rows_of(run: ViewRun, resource: Mapping[str, Any]) -> RowsFound:
             rows = _product(rows, _select(select, [this], around))
     except _Refused as refused:
         return RowsFound([], (str(refused.args[0]), str(refused.args[1])))
+    except RecursionError:
+        return RowsFound([], ("path", TOO_DEEP))
     except ExpressionWrong as error:
         return RowsFound([], ("path", error.what))
     return RowsFound(rows)
