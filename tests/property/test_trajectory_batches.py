@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.trajectory.batches import CHART_WIDTH, PADDING, drawing_order, make_batch, static_moments, steps_of
+from salus.trajectory.batches import PADDING, drawing_order, make_batch, steps_of
+from salus.trajectory.charts import CHART_WIDTH, DUE_STEPS, due_steps, static_moments
 from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool
 from salus.trajectory.learner import Share
 from salus.trajectory.network import NEVER, Network, Size
-from salus.trajectory.reading import prepare
+from salus.trajectory.reading import prepare, read_histories
 from salus.trajectory.sampling import Sampler
 from salus.trajectory.situation import Drawn, Situation
 from salus.trajectory.vocabulary_learning import Decisions, with_certainties
-from tests.small_ward import CODES, SETTINGS, ward
+from tests.small_ward import CODES, SETTINGS, ZERO, ward
 
 LESSONS = prepare(ward(100), CODES, SETTINGS)
 VOCABULARY = LESSONS.vocabulary
+NOT_DUE = torch.zeros(1, VOCABULARY.tracked)
 STATICS = VOCABULARY.statics
 DATED = range(STATICS, VOCABULARY.size)
 
@@ -256,8 +260,8 @@ def test_nothing_that_cannot_occur_gets_probability():
     size = VOCABULARY.size
     prior = torch.tensor([size])
     nothing = torch.zeros(1, size, dtype=torch.bool)
-    dated = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([False]), nothing)[0]
-    static = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
+    dated = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([False]), nothing, NOT_DUE)[0]
+    static = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing, NOT_DUE)[0]
     for number, field in enumerate(VOCABULARY.fields):
         assert (dated[number] < NEVER / 2) == field.static
         assert static[number] < NEVER / 2 or field.static
@@ -268,7 +272,7 @@ def test_a_static_fact_that_every_patient_has_cannot_be_passed_over():
     network = Network(VOCABULARY, Size(width=16)).eval()
     nothing = torch.zeros(1, VOCABULARY.size, dtype=torch.bool)
     prior = torch.tensor([VOCABULARY.size])
-    logits = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing)[0]
+    logits = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing, NOT_DUE)[0]
     possible = [number for number, logit in enumerate(logits.tolist()) if logit > NEVER / 2]
     assert [VOCABULARY.fields[number].name for number in possible] == ["SALUS//START"]
 
@@ -281,12 +285,43 @@ def test_codes_of_which_no_moment_has_two_are_one_field_that_cannot_be_passed_ov
     found = {}
     for prior in ("SALUS//AGE", "SEX"):
         logits = network.field_logits(
-            torch.zeros(1, 16), torch.tensor([places[prior]]), torch.tensor([True]), nothing
+            torch.zeros(1, 16), torch.tensor([places[prior]]), torch.tensor([True]), nothing, NOT_DUE
         )
         found[prior] = {name for name, place in places.items() if logits[0, place] > NEVER / 2}
     assert found == {"SALUS//AGE": {"SEX"}, "SEX": {"end"}}
     sex = VOCABULARY.fields[places["SEX"]]
     assert {VOCABULARY.entries[number].code for number in range(sex.first, sex.last)} == {"SEX//F", "SEX//M"}
+
+
+def test_how_long_ago_a_field_was_said_is_told_of_the_moment_before():
+    """Potassium at days 0, 5, 10, 15 and death at 20: five days are step 17 (1.1^16 is 4.6, 1.1^17 is 5.1)."""
+    man = LESSONS.train.of(np.flatnonzero(LESSONS.train.died)[:1])
+    column = [field.name for field in VOCABULARY.fields].index("LOINC//2823-3") - VOCABULARY.statics
+    assert make_batch(man, VOCABULARY).due[:, column].tolist() == [0, 0, 17, 17, 17, 17]
+    other = 1 - column
+    assert make_batch(man, VOCABULARY).due[:, other].tolist() == [0] * 6
+
+
+def test_what_was_said_longest_ago_is_in_the_last_step():
+    """A century of days is step 111; never is nought, whatever the number beside it."""
+    since = torch.tensor([36_525, 36_525])
+    assert due_steps(since, torch.tensor([True, False])).tolist() == [DUE_STEPS - 1, 0]
+
+
+def test_a_field_is_as_due_in_drawing_as_in_learning():
+    """Day 20 of a man known until day 15, and the same day of his whole record, with a table that tells steps apart."""
+    torch.manual_seed(5)
+    network = Network(VOCABULARY, Size(width=16)).eval()
+    torch.nn.init.normal_(network.due.weight)
+    events = ward(3).filter(pl.col("subject_id") == 1).drop("split")
+    until_15 = events.filter(pl.col("time").is_null() | (pl.col("time") < ZERO + timedelta(days=20)))
+    man, before = (read_histories(some, CODES, SETTINGS, VOCABULARY) for some in (events, until_15))
+    with torch.inference_mode():
+        sampler = Sampler(network, VOCABULARY, draws=InTurn(1))
+        situation = sampler.from_history(before)
+        situation.time = torch.tensor([20])
+        whole = network.due_logits(make_batch(man, VOCABULARY).due)
+        torch.testing.assert_close(sampler._due(situation), whole[-1:])
 
 
 def test_a_simulated_patient_is_seen_by_the_network_as_a_recorded_one():

@@ -22,7 +22,7 @@ from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainLog, TrainSettings
 from salus.trajectory.vocabulary import Vocabulary, load_vocabulary, save_vocabulary
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever a model of an earlier form can no longer be read."""
 ABOUT = "model.json"
 WEIGHTS = "weights.safetensors"

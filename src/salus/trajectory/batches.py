@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from salus.trajectory.bins import FloatArray, IntArray
+from salus.trajectory.charts import Charts, charts_of, static_moments
 from salus.trajectory.encoding import Records
 from salus.trajectory.vocabulary import Vocabulary
 
@@ -21,8 +22,6 @@ PADDING = -100
 """Target of a decision that only fills up the rows; it counts nowhere."""
 ROWS = 1_024
 """Decisions are filled up to a multiple of this, so that the fact network sees few shapes."""
-CHART_WIDTH = 7
-"""Columns of the chart for each tracked field: see :meth:`Seen.chart`."""
 TIME_WIDTH = 2 * SCALES + 2 * 2 + 4
 
 
@@ -77,6 +76,7 @@ class Batch:
     previous: Tensor  # (M,) moment whose state predicts this one; M means the learned start state
     static: Tensor  # (M,) bool
     barred: Tensor  # (M, size) bool: fields not to be drawn here
+    due: Tensor  # (M, K) how long ago each tracked field was said last: see :func:`due_steps`
     certain: Tensor  # (M,) nats of what was certain and therefore not asked
     asked: Asked
     choices: Choices
@@ -114,27 +114,6 @@ def time_features(
     return torch.cat([*columns, torch.stack(flags, dim=1)], dim=1).float()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What is known of each tracked field: (rows, K) times seen, grains since, last rank, sum, lowest and highest."""
-
-    count: Tensor
-    since: Tensor
-    rank: Tensor
-    total: Tensor
-    lowest: Tensor
-    highest: Tensor
-
-    def chart(self) -> Tensor:
-        """As the network reads it, (rows, CHART_WIDTH K): seen, since, last, mean, lowest and highest rank, count."""
-        ever = (self.count > 0).float()
-        since = torch.log1p(self.since.float().clamp(min=0)) / 8
-        mean = self.total / self.count.clamp(min=1)
-        held = [since, self.rank, mean, self.lowest, self.highest]
-        often = torch.log1p(self.count.float()) / 4
-        return torch.cat([ever, *(part.float() * ever for part in held), often], dim=1)
-
-
 class Steps(NamedTuple):
     """Each field of each moment, and that no more comes, flat. ``target``: the field, or vocabulary size: no more."""
 
@@ -142,15 +121,6 @@ class Steps(NamedTuple):
     moment: IntArray
     prior: IntArray
     target: IntArray
-
-
-class _Charts(NamedTuple):
-    """What is seen after each moment; last level of each fact's field and (seen, since); fields not to be drawn."""
-
-    seen: Seen
-    last: IntArray
-    known: FloatArray
-    barred: np.ndarray
 
 
 def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.0, seed: int = 0) -> Batch:
@@ -167,7 +137,7 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
     fact_moment = np.repeat(np.arange(moments), np.diff(records.fact_start))
     wait = np.r_[0, np.diff(records.time)]
     wait[static] = 0
-    charts = _charts(records, vocabulary, patient=patient, fact_moment=fact_moment)
+    charts = charts_of(records, vocabulary, patient=patient, fact_moment=fact_moment)
     asked, certain = _asked(steps_of(records, vocabulary), static, vocabulary)
     fact = drawing_order(records, vocabulary, shuffled=shuffled, seed=seed)
     waits = _waits(records, vocabulary, patient=patient, static=static)
@@ -185,6 +155,7 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
         previous=t(previous),
         static=t(static),
         barred=t(charts.barred),
+        due=charts.due,
         certain=t(certain),
         asked=asked,
         choices=_choices(records, vocabulary, fact=fact, moment=fact_moment[fact], charts=charts),
@@ -195,13 +166,6 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
         gru_order=t(order),
         gru_sizes=t(gru_sizes),
     )
-
-
-def static_moments(records: Records) -> np.ndarray:
-    """Which moments hold the static facts: each patient's first."""
-    static = np.zeros(len(records.time), dtype=bool)
-    static[records.moment_start[:-1]] = True
-    return static
 
 
 def padded(values: np.ndarray, filling: int) -> np.ndarray:
@@ -264,7 +228,7 @@ def drawing_order(records: Records, vocabulary: Vocabulary, *, shuffled: float, 
 
 
 def _choices(
-    records: Records, vocabulary: Vocabulary, *, fact: IntArray, moment: IntArray, charts: _Charts
+    records: Records, vocabulary: Vocabulary, *, fact: IntArray, moment: IntArray, charts: Charts
 ) -> Choices:
     """The choices of levels, sorted by field; ``fact``, ``moment``: in drawing order."""
     level = records.level[fact]
@@ -289,68 +253,6 @@ def _choices(
         seen=sorted_(charts.known[fact], 0),
         counts=tuple(zip(present.tolist(), counts.tolist(), strict=True)),
     )
-
-
-def _charts(records: Records, vocabulary: Vocabulary, *, patient: IntArray, fact_moment: IntArray) -> _Charts:
-    """What is seen after each moment, and what each fact's field said before its moment."""
-    tracked, moments = vocabulary.tracked, len(records.time)
-    column = vocabulary.level_field[records.level] - vocabulary.statics
-    kept = (column >= 0) & (column < tracked)
-    at, field = fact_moment[kept], column[kept]
-    last = np.full((moments, tracked), -1, dtype=np.int64)
-    last[at, field] = at
-    ranks, counts = np.zeros((2, moments, tracked), dtype=np.float32)
-    levels = np.full((moments, tracked), vocabulary.levels, dtype=np.int64)
-    ranks[at, field], levels[at, field] = records.rank[kept], records.level[kept]
-    counts[at, field] = 1
-    np.maximum.accumulate(last, axis=0, out=last)
-    first = records.moment_start[patient]
-    ever = last >= first[:, None]
-    held = np.where(ever, last, 0)
-    seen = Seen(
-        count=torch.from_numpy(_running(counts, first)),
-        since=torch.from_numpy(np.where(ever, records.time[:, None] - records.time[held], 0)),
-        rank=torch.from_numpy(np.where(ever, np.take_along_axis(ranks, held, axis=0), 0)),
-        total=torch.from_numpy(_running(ranks, first)),
-        lowest=torch.from_numpy(-_highest(np.where(counts > 0, -ranks, -2), patient)),
-        highest=torch.from_numpy(_highest(np.where(counts > 0, ranks, -2), patient)),
-    )
-    before = np.full(records.facts, vocabulary.levels, dtype=np.int64)
-    known = np.zeros((records.facts, 2), dtype=np.float32)
-    rows = np.flatnonzero(kept & (fact_moment > records.moment_start[patient[fact_moment]]))
-    at, field = fact_moment[rows] - 1, column[rows]
-    there = ever[at, field]
-    gap = np.where(there, records.time[fact_moment[rows]] - records.time[held[at, field]], 0)
-    before[rows] = np.where(there, levels[held[at, field], field], vocabulary.levels)
-    known[rows] = np.stack([there, np.log1p(gap) / 8], axis=1)
-    return _Charts(seen, before, known, _barred(records, vocabulary, ever=ever))
-
-
-def _running(values: FloatArray, first: IntArray) -> FloatArray:
-    """Sum over each patient's moments so far; ``first``: row of the patient's first moment."""
-    total = np.cumsum(values, axis=0, dtype=np.float64)
-    start: FloatArray = (total - (total[first] - values[first])).astype(np.float32)
-    return start
-
-
-def _highest(values: FloatArray, patient: IntArray) -> FloatArray:
-    """Highest value over each patient's moments so far; values lie within -2 to 1, -2 where there is none."""
-    step = 4.0 * patient[:, None]  # lifts every patient above those before, so that one pass serves all
-    highest: FloatArray = (np.maximum.accumulate(values + step, axis=0) - step).astype(np.float32)
-    return highest
-
-
-def _barred(records: Records, vocabulary: Vocabulary, *, ever: np.ndarray) -> np.ndarray:
-    """Fields not to be drawn at each moment: had once already, or never seen so early or so late."""
-    statics, tracked = vocabulary.statics, vocabulary.tracked
-    once = np.asarray([one.once for one in vocabulary.fields], dtype=bool)[statics : statics + tracked]
-    barred = np.zeros((len(records.time), vocabulary.size), dtype=bool)
-    barred[1:, statics : statics + tracked] = ever[:-1] & once
-    barred[records.moment_start[:-1]] = False
-    earliest, latest = vocabulary.spans()
-    time = records.time[:, None]
-    barred |= ~static_moments(records)[:, None] & ((time < earliest) | (time > latest))
-    return barred
 
 
 def _waits(

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from salus.trajectory.batches import CHART_WIDTH, PADDING, TIME_WIDTH, Batch, Choices
+from salus.trajectory.batches import PADDING, TIME_WIDTH, Batch, Choices
+from salus.trajectory.charts import CHART_WIDTH, DUE_STEPS
 from salus.trajectory.levels import Levels
 from salus.trajectory.recurrence import Recurrence
 from salus.trajectory.vocabulary import Vocabulary
@@ -136,6 +137,9 @@ class Network(nn.Module):
         self.mix = Mixing(size)
         self.mix_norm = nn.LayerNorm(width)
         self.next_field = nn.Linear(width, fields + 1)
+        self.due = nn.Embedding(vocabulary.tracked * DUE_STEPS, 1)
+        nn.init.zeros_(self.due.weight)
+        self.tracked = (vocabulary.statics, vocabulary.statics + vocabulary.tracked)
         self.field = nn.Embedding(fields, width)
         self.last = nn.Linear(width, width, bias=False)
         self.since = nn.Linear(2, width, bias=False)
@@ -183,12 +187,20 @@ class Network(nn.Module):
         context: Tensor = self.context(torch.cat([state, time], dim=1))
         return context
 
-    def field_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor) -> Tensor:
+    def due_logits(self, due: Tensor) -> Tensor:
+        """How much a field is due after so long: (N, K) steps -> (N, K); what is charted by the clock needs no more."""
+        place = due.long() + DUE_STEPS * torch.arange(due.shape[1], device=due.device)
+        found: Tensor = self.due(place)[:, :, 0]
+        return found
+
+    def field_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor, due: Tensor) -> Tensor:
         """Logits of the next field, or that no more comes; what cannot occur is NEVER.
 
-        ``x``: what the moment knows and which fields were drawn, (N, width).
+        ``x``: what the moment knows and which fields were drawn, (N, width); ``due``: see :meth:`due_logits`.
         """
         logits = self.next_field(self.mix_norm(self.mix(x))).float() + self.rule_order[static.long(), prior]
+        first, last = self.tracked
+        logits[:, first:last] += due
         size = barred.shape[1]
         return torch.cat([logits[:, :size].masked_fill(barred, NEVER), logits[:, size:]], dim=1)
 
@@ -257,7 +269,9 @@ class Network(nn.Module):
         x = begin.index_select(0, asked.moment) + coming.index_select(0, asked.row) + self.prior(asked.prior)
         z = self._chosen_from(begin + coming.index_select(0, batch.fact_start[1:]), said, choices)
         with precision():
-            logits = self.field_logits(x, asked.prior, batch.static[asked.moment], batch.barred[asked.moment])
+            here = asked.moment
+            due = self.due_logits(batch.due).index_select(0, here)
+            logits = self.field_logits(x, asked.prior, batch.static[here], batch.barred[here], due)
             last = F.embedding(choices.last, said)
             y = self.choose(z, self.question(choices.field, self.last(last), choices.seen))
         logits = logits.float()

@@ -14,8 +14,9 @@ import polars as pl
 
 from salus.errors import BudgetTooSmall
 from salus.trajectory.ancestors import back_off, parents_of
-from salus.trajectory.batches import static_moments, steps_of
+from salus.trajectory.batches import steps_of
 from salus.trajectory.bins import FloatArray
+from salus.trajectory.charts import static_moments
 from salus.trajectory.encoding import BEFORE_TIME, Records, Spans, encode
 from salus.trajectory.private_accounting import Answer, noise_for
 from salus.trajectory.private_contents import Extent, contents_of, extent_of, things_of

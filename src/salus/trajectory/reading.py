@@ -14,8 +14,9 @@ from salus.errors import OtherTimeline, TooFewPatients
 from salus.timeline.columns import SPLITS
 from salus.timeline.settings import TimelineSettings
 from salus.trajectory.ancestors import back_off, parents_of
-from salus.trajectory.batches import static_moments, steps_of
+from salus.trajectory.batches import steps_of
 from salus.trajectory.census import Census, check_values, take_census
+from salus.trajectory.charts import static_moments
 from salus.trajectory.encoding import Records, Spans, encode, facts_of, joined, reach_of
 from salus.trajectory.memorisation import MOST_FACTS, MOST_PATIENTS, SHARE
 from salus.trajectory.shelf import WINDOW_FACTS, Shelf, by_lot, shelved

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salus.trajectory.batches import CHART_WIDTH, Seen, make_batch, time_features
+from salus.trajectory.batches import make_batch, time_features
 from salus.trajectory.bins import IntArray
+from salus.trajectory.charts import CHART_WIDTH, Seen, due_steps
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network, precision
@@ -235,6 +236,7 @@ class Sampler:
             prior=torch.full((rows,), size),
             static=static,
             barred=self._barred(situation, static),
+            due=self._due(situation),
             guide=guide,
             chance=torch.zeros(rows, watched) if watched else None,
             unanswered=torch.ones(rows, watched) if watched else None,
@@ -310,7 +312,7 @@ class Sampler:
         prior = step.prior[rows]
         x = rows_of(step.told, rows) + self.network.prior(prior)
         with precision():
-            logits = self.network.field_logits(x, prior, step.static[rows], step.barred[rows])
+            logits = self.network.field_logits(x, prior, step.static[rows], step.barred[rows], step.due[rows])
         return logits[: len(on)].softmax(dim=1)
 
     def _level(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> tuple[Tensor, Tensor]:
@@ -348,6 +350,11 @@ class Sampler:
                 gap = (situation.time[rows] - situation.last[rows, column]).clamp(min=0)
                 seen = torch.stack([ever, torch.log1p(gap.float()) / 8 * ever], dim=1)
         return self.network.question(torch.full((len(rows),), field), self.tables.last[last], seen)
+
+    def _due(self, situation: Situation) -> Tensor:
+        """See :meth:`Network.due_logits`, for the moment that comes now."""
+        since = situation.time[:, None] - situation.last
+        return self.network.due_logits(due_steps(since, situation.count > 0))
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
         """Fields not to be drawn now: had once already, or never seen so early or so late."""

@@ -119,6 +119,7 @@ class Step:
     prior: Tensor  # (R,) the field drawn just before
     static: Tensor
     barred: Tensor
+    due: Tensor  # (R, K) see :meth:`salus.trajectory.network.Network.due_logits`
     guide: Guide | None
     chance: Tensor | None
     unanswered: Tensor | None
