@@ -260,8 +260,12 @@ def test_nothing_that_cannot_occur_gets_probability():
     size = VOCABULARY.size
     prior = torch.tensor([size])
     nothing = torch.zeros(1, size, dtype=torch.bool)
-    dated = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([False]), nothing, NOT_DUE)[0]
-    static = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing, NOT_DUE)[0]
+    dated = network.field_logits(
+        torch.zeros(1, 16), prior, static=torch.tensor([False]), barred=nothing, due=NOT_DUE
+    )[0]
+    static = network.field_logits(
+        torch.zeros(1, 16), prior, static=torch.tensor([True]), barred=nothing, due=NOT_DUE
+    )[0]
     for number, field in enumerate(VOCABULARY.fields):
         assert (dated[number] < NEVER / 2) == field.static
         assert static[number] < NEVER / 2 or field.static
@@ -272,7 +276,9 @@ def test_a_static_fact_that_every_patient_has_cannot_be_passed_over():
     network = Network(VOCABULARY, Size(width=16)).eval()
     nothing = torch.zeros(1, VOCABULARY.size, dtype=torch.bool)
     prior = torch.tensor([VOCABULARY.size])
-    logits = network.field_logits(torch.zeros(1, 16), prior, torch.tensor([True]), nothing, NOT_DUE)[0]
+    logits = network.field_logits(
+        torch.zeros(1, 16), prior, static=torch.tensor([True]), barred=nothing, due=NOT_DUE
+    )[0]
     possible = [number for number, logit in enumerate(logits.tolist()) if logit > NEVER / 2]
     assert [VOCABULARY.fields[number].name for number in possible] == ["SALUS//START"]
 
@@ -285,7 +291,11 @@ def test_codes_of_which_no_moment_has_two_are_one_field_that_cannot_be_passed_ov
     found = {}
     for prior in ("SALUS//AGE", "SEX"):
         logits = network.field_logits(
-            torch.zeros(1, 16), torch.tensor([places[prior]]), torch.tensor([True]), nothing, NOT_DUE
+            torch.zeros(1, 16),
+            torch.tensor([places[prior]]),
+            static=torch.tensor([True]),
+            barred=nothing,
+            due=NOT_DUE,
         )
         found[prior] = {name for name, place in places.items() if logits[0, place] > NEVER / 2}
     assert found == {"SALUS//AGE": {"SEX"}, "SEX": {"end"}}

@@ -193,7 +193,9 @@ class Network(nn.Module):
         found: Tensor = self.due(place)[:, :, 0]
         return found
 
-    def field_logits(self, x: Tensor, prior: Tensor, static: Tensor, barred: Tensor, due: Tensor) -> Tensor:
+    def field_logits(
+        self, x: Tensor, prior: Tensor, *, static: Tensor, barred: Tensor, due: Tensor
+    ) -> Tensor:
         """Logits of the next field, or that no more comes; what cannot occur is NEVER.
 
         ``x``: what the moment knows and which fields were drawn, (N, width); ``due``: see :meth:`due_logits`.
@@ -271,7 +273,9 @@ class Network(nn.Module):
         with precision():
             here = asked.moment
             due = self.due_logits(batch.due).index_select(0, here)
-            logits = self.field_logits(x, asked.prior, batch.static[here], batch.barred[here], due)
+            logits = self.field_logits(
+                x, asked.prior, static=batch.static[here], barred=batch.barred[here], due=due
+            )
             last = F.embedding(choices.last, said)
             y = self.choose(z, self.question(choices.field, self.last(last), choices.seen))
         logits = logits.float()

@@ -312,7 +312,9 @@ class Sampler:
         prior = step.prior[rows]
         x = rows_of(step.told, rows) + self.network.prior(prior)
         with precision():
-            logits = self.network.field_logits(x, prior, step.static[rows], step.barred[rows], step.due[rows])
+            logits = self.network.field_logits(
+                x, prior, static=step.static[rows], barred=step.barred[rows], due=step.due[rows]
+            )
         return logits[: len(on)].softmax(dim=1)
 
     def _level(self, situation: Situation, step: Step, on: Tensor, *, field: int) -> tuple[Tensor, Tensor]:
