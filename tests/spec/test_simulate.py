@@ -129,7 +129,8 @@ def deaf() -> Network:
     network = deepcopy(trained().network)
     with torch.no_grad():
         for deafened in (network.moment.weight, network.drawn.weight, network.comes.weight, network.last.weight,
-                         network.since.weight, network.prior.weight, network.context.weight, network.due.weight):  # fmt: skip
+                         network.since.weight, network.prior.weight, network.context.weight,
+                         network.due.weight):  # fmt: skip
             deafened.zero_()
         for weights in network.recurrence.parameters():
             weights.zero_()
