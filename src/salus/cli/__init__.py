@@ -53,6 +53,13 @@ COMMANDS: dict[str, Command] = {
         "Start here",
         "salus fetch cohort --to build/data/cohort",
     ),
+    "draft": Command(
+        "salus.cli.draft",
+        "draft",
+        "Guess what the columns of CSV files are, for you to finish",
+        "The road, step by step",
+        "salus draft my/files --to my/source.yaml",
+    ),
     "ingest": Command(
         "salus.cli.ingest",
         "ingest",

@@ -127,6 +127,13 @@ def _table(name: str, section: Section) -> Table:
             raise section.wrong(f"table '{name}' has two columns of use '{use.value}'")
     if table.is_long != (Use.VARIABLE in uses):
         raise section.wrong(f"table '{name}' needs both a variable column and 'facts', or neither")
+    if not (
+        table.is_long or table.column_facts or table.row_codes or any(one.code for _, one in table.moments)
+    ):
+        raise section.wrong(
+            f"table '{name}' has nothing to read: no column is a fact, and a row is none",
+            "say of a column which code it is, or leave the table out",
+        )
     if table.is_long and (Use.FACT in uses or Use.MOMENT in uses):
         raise section.wrong(f"table '{name}' is long: its columns cannot be facts or moments")
     _check_moments(table, section)
