@@ -14,7 +14,8 @@ from salus.intake.books import Books
 from salus.intake.hl7v2 import How
 from salus.intake.omop_place import OmopPlace
 from salus.workflows.ingest import ingest as run_ingest
-from salus.workflows.ingest_fhir import FhirHow, ingest_fhir
+from salus.workflows.ingest_fhir import FhirHow
+from salus.workflows.ingest_fhir_server import ingest_fhir_source
 from salus.workflows.ingest_hl7v2 import ingest_hl7v2
 from salus.workflows.ingest_parts import read_key
 from salus.workflows.ingest_tables import ingest_meds, ingest_omop
@@ -34,9 +35,9 @@ def ingest(
         Form | None,
         typer.Option(
             "--as",
-            help="yaml: a source.yaml. fhir: a folder of NDJSON and Bundles, or one. hl7v2: messages, or what `salus "
-            "listen` took. omop: a folder of CSV or Parquet, a DuckDB file or postgresql://… meds: a data set's "
-            "folder. Not given: what SOURCE plainly is.",
+            help="yaml: a source.yaml. fhir: NDJSON and Bundles, or a server: https://… or a YAML file with its address "
+            "and key. hl7v2: messages, or what `salus listen` took. omop: a folder of CSV or Parquet, a DuckDB file or "
+            "postgresql://… meds: a data set's folder. Not given: what SOURCE plainly is.",
         ),
     ] = None,
     zone: Annotated[
@@ -60,7 +61,7 @@ def ingest(
     with console.session(as_json) as progress, console.on_cluster(ray):
         if form is Form.FHIR:
             how = FhirHow(zone=zone, views=views, key=key, processes=None if ray else processes)
-            books = ingest_fhir(Path(source), to, how, progress=progress)
+            books = ingest_fhir_source(source, to, how, progress=progress)
         elif form is Form.HL7V2:
             books = ingest_hl7v2(Path(source), to, How(zone=zone, key=read_key(key)), progress=progress)
         elif form is Form.OMOP:

@@ -101,6 +101,25 @@ class ExpressionWrong(SourceError):
     code = "SAL-116"
 
 
+class ServerTrouble(SourceError):
+    """A FHIR server does not answer, refuses, or says what cannot be. ``status``: of its answer, 0 where none came."""
+
+    code = "SAL-117"
+    status = 0
+
+
+class KeyUnfit(SourceError):
+    """A key or token that should open a server is missing, unfit, readable by others or refused."""
+
+    code = "SAL-118"
+
+
+class OtherServer(SourceError):
+    """What was taken before came from another server."""
+
+    code = "SAL-119"
+
+
 class OutletError(SalusError):
     """A timeline could not be written in another form."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
+from salus.formats.fhir_server import is_address, is_server_file
 from salus.formats.omop import PERSON
 from salus.intake.fhir_files import LINES, find_files, form_of
 from salus.intake.hl7v2_files import NAMES as HL7V2_NAMES
@@ -31,6 +32,8 @@ def form_seen(source: str) -> Form:
     (<Form.FHIR: 'fhir'>, <Form.OMOP: 'omop'>, <Form.YAML: 'yaml'>)
     """
     path = Path(source)
+    if is_address(source) or is_server_file(path):
+        return Form.FHIR
     if is_postgres(source) or path.suffix.lower() in DUCKDB:
         return Form.OMOP
     if path.is_dir():
