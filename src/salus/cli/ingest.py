@@ -35,7 +35,7 @@ def ingest(
         Form | None,
         typer.Option(
             "--as",
-            help="yaml: a source.yaml. fhir: NDJSON and Bundles, or a server: https://… or a YAML file with its address "
+            help="yaml: a source.yaml. fhir: NDJSON and Bundles, or a server: https://… or a YAML file with address "
             "and key. hl7v2: messages, or what `salus listen` took. omop: a folder of CSV or Parquet, a DuckDB file or "
             "postgresql://… meds: a data set's folder. Not given: what SOURCE plainly is.",
         ),
