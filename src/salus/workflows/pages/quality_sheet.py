@@ -23,7 +23,8 @@ PLACES = "Places in the order stand for periods: each patient's first moment, se
 BETWEEN = "Between the 1st and the 99th percentile. Bars that stand for fewer than 5 patients are left out."
 NOTES = (
     "Counts that concern one to four patients are written “fewer than 5 patients”; outer quantiles of small groups"
-    " are not shown. No patient's number or single value appears on this page.",
+    " are not shown. No patient's number or single value appears on this page; rows are named by the line, or the"
+    " resource's pseudonym, that they came from.",
     "A range says what is plausible, not what is healthy; its source is named beside it.",
     "Twin codes hold the same number at the same moment (almost) every time: one column was probably copied over"
     " another before the data were published.",
