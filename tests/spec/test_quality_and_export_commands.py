@@ -42,6 +42,19 @@ def test_quality_gives_all_measures_as_json(tiny: Path, tmp_path: Path, capsys):
     assert {"codes", "periods", "twins", "units", "duplicates", "time_order"} <= set(content)
 
 
+def test_quality_says_pass_or_fail_and_holds_an_extract_against_another(tiny: Path, tmp_path: Path, capsys):
+    """The same extract twice: nothing moved. Its codes of no standard vocabulary fail, unless a file allows them."""
+    out = tmp_path / "out"
+    assert run("quality", tiny, "--to", out, "--against", tiny) == 0
+    assert capsys.readouterr().out.startswith("FAIL: ")
+    content = json.loads((out / "quality.json").read_text(encoding="utf-8"))
+    assert (content["drift"]["moved"], content["drift"]["fails_more"]) == (0, [])
+    ours = tmp_path / "ours.yaml"
+    ours.write_text("blocking: [fatal]\n", encoding="utf-8")
+    assert run("quality", tiny, "--to", out, "--thresholds", ours) == 0
+    assert capsys.readouterr().out.startswith("PASS: ")
+
+
 def test_export_prints_its_books(tiny: Path, tmp_path: Path, capsys):
     """17 events: 3 entries, 3 births, 3 sexes, 1 weight, 3 ends and 4 rows of labs; all can be said."""
     assert run("export", tiny, "--like", tmp_path / "source.yaml", "--to", tmp_path / "out") == 0

@@ -18,6 +18,7 @@ from salus.timeline.quality_rows import (
     PERIOD,
     Knowledge,
     Rule,
+    has_position,
     known_codes,
     looked_at,
     part_of_source,
@@ -216,7 +217,7 @@ def _examples(seen: pl.DataFrame, rules: list[Rule], place: str) -> list[pl.Data
         if wrong.is_empty():
             continue
         position = (
-            pl.when(_names_patient()).then(lies).otherwise(pl.coalesce("source", lies)).alias("position")
+            pl.when(has_position() & ~_names_patient()).then("source").otherwise(lies).alias("position")
         )
         for level in ("code", "part"):
             said = (pl.lit(name).alias("check"), pl.lit(about).alias("about"), pl.lit(level).alias("by"))

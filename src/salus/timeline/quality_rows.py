@@ -101,6 +101,11 @@ def looked_at(shard: pl.DataFrame, codes: pl.DataFrame, about: Knowledge) -> pl.
     )
 
 
+def has_position() -> pl.Expr:
+    """Whether a source names one row (file and line, table and number), not just where all came from."""
+    return pl.col("source").str.contains("[:/]").fill_null(False)
+
+
 def part_of_source() -> pl.Expr:
     """The file, table or kind of resource that a row came from: what stands before its number."""
     return pl.col("source").str.extract(r"^([^:/]+)[:/]").fill_null(NO_PART).alias("part")
@@ -152,7 +157,7 @@ def _repeated(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows equal to an earlier one, with and without their source, and rows that contradict one of the same moment."""
     several = rows.filter(pl.struct(KEYS).is_duplicated()).select("row", *ALL_CELLS, "source")
     value = pl.struct("numeric_value", "text_value", "unit")
-    equal = ~pl.struct(*ALL_CELLS, "source").is_first_distinct()
+    equal = ~pl.struct(*ALL_CELLS, "source").is_first_distinct() & has_position()
     return several.select(
         "row",
         equal.alias("repeats"),

@@ -113,7 +113,8 @@ def _read(road: Road) -> None:
         found = quality(plan.at.timeline, plan.at.quality, progress=road.progress)
         return {"patients": found.patients, "rows": found.rows, "to_look_at": list(found.to_look_at)}
 
-    code = ("timeline", "workflows/pages", "workflows/quality.py")
+    parts = ("quality.py", "quality_knowledge.py", "quality_sample.py")
+    code = ("timeline", "formats", "workflows/pages", *(f"workflows/{part}" for part in parts))
     stage = Stage(name="quality", output=plan.at.quality, code=code, settings={})
     road.do(stage, check, after=["ingest"])
 

@@ -14,7 +14,7 @@ import polars as pl
 from salus.progress import QUIET, Progress
 from salus.timeline.quality import SMALLEST_GROUP, Quality, measure_quality
 from salus.timeline.quality_drift import Drift, measure_drift
-from salus.timeline.quality_facts import Facts, measure_facts
+from salus.timeline.quality_facts import FACT, Facts, measure_facts
 from salus.timeline.quality_judging import gate, judge, overview, withheld, work_list
 from salus.timeline.quality_kinds import OHDSI
 from salus.timeline.settings import TimelineSettings
@@ -197,11 +197,19 @@ def _verdicts(found: _Found, asked: Asked) -> dict[str, object]:
         "gate": dict(judged.gate),
         "overview": _plain(overview(judged.facts)),
         "work_list": _plain(withheld(work_list(judged.facts)).drop("case")),
-        "examples": _plain(judged.examples),
+        "examples": _plain(_fair_examples(judged)),
         "ohdsi": [{"check": name, "here": said.value, "how": why} for name, (said, why) in OHDSI.items()],
+        "ohdsi_rules_met": dict(found.held.rules_met),
         "measured_on_first_rows": found.quality.rows if found.seen_in_part else None,
     }
     return verdicts | ({"drift": _drift_json(found.drift)} if found.drift and asked.against else {})
+
+
+def _fair_examples(judged: Judged) -> pl.DataFrame:
+    """One position where one to four patients fail, so that their number is not told; else up to three."""
+    few = withheld(judged.facts).filter("withheld").select(FACT)
+    single = judged.examples.join(few, on=FACT, how="semi").unique(FACT, keep="first", maintain_order=True)
+    return pl.concat([judged.examples.join(few, on=FACT, how="anti"), single]).sort(FACT, maintain_order=True)
 
 
 def _drift_json(drift: Drift) -> dict[str, object]:

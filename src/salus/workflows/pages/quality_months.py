@@ -29,7 +29,7 @@ def month_section(judged: Judged) -> tuple[tuple[Section, ...], list[Drawn]]:
         return (), []
     drawn = _picture(steps, judged, step)
     words = (
-        f"Each field is one {step}; empty: nothing fails, or in fewer than 5 patients a month.",
+        f"Each field is {step}; empty: nothing fails, or in fewer than 5 patients a month.",
         "Numerators and denominators of each month stand in facts.json.",
     )
     return (Section(name="months", heading="Failing over time", words=words, figures=(drawn[0],)),), [drawn]
@@ -42,7 +42,7 @@ def _in_steps(facts: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     if calendar:
         yearly = amount > MOST_STEPS
         place = pl.col("group").str.slice(0, 4 if yearly else 7)
-        step = "year" if yearly else "month"
+        step = "a year" if yearly else "a month"
     else:
         wide = max(1, -(-amount // MOST_STEPS))
         place = (pl.col("group").cast(pl.Int64) // wide * wide * 30).cast(pl.String)
@@ -66,16 +66,19 @@ def _picture(steps: pl.DataFrame, judged: Judged, step: str) -> Drawn:
         .alias("words")
     ).sort("words", "step")
     order = _between(shown["step"].unique().to_list())
+    title = step.removeprefix("a ") if step.startswith("a ") else "days since time zero"
     chart = (
         alt.Chart(shown.select("words", "step", "share"))
         .mark_rect(color=ALARM)
         .encode(
-            x=alt.X("step:O", title=step, axis=alt.Axis(labelOverlap=True, labelAngle=0)).scale(domain=order),
+            x=alt.X("step:O", title=title, axis=alt.Axis(labelOverlap=True, labelAngle=0)).scale(
+                domain=order
+            ),
             y=alt.Y("words:N", title=None, axis=alt.Axis(labelLimit=190, labelExpr=LINES)),
             opacity=alt.Opacity("share:Q", legend=None).scale(type="sqrt", domain=[0, 1], range=[0.15, 1]),
         )
     )
-    caption = f"Share of rows that fails, by {step}. Darkest: all of them."
+    caption = f"Share of rows that fails; a field is {step}. Darkest: all of them."
     worst = shown.sort("share", "words", "step", descending=[True, False, False]).row(0, named=True)
     alternative = (
         f"{caption} Worst: {worst['words'].replace(BREAK, ' ')}, {worst['step']}: {share(worst['share'])}."

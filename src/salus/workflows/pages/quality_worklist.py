@@ -42,7 +42,6 @@ class Judged:
     gaps: Mapping[str, str]
     gate: Mapping[str, object]
     ohdsi: Mapping[str, int] | None = None
-    rules_met: Mapping[str, int] | None = None
 
 
 def gaps_of(earliest_year: int) -> dict[str, str]:
