@@ -370,6 +370,15 @@ def test_what_was_taken_from_one_server_is_not_mixed_with_another(hospital, tmp_
         ingest(base.replace("127.0.0.1", "localhost"), tmp_path / "timeline")
 
 
+def test_a_mistyped_address_from_which_nothing_came_can_be_corrected(hospital, tmp_path):
+    held, base = hospital
+    held.stop_after = 0
+    with pytest.raises(ServerTrouble):
+        ingest(base.replace("127.0.0.1", "localhost"), tmp_path / "timeline")
+    held.stop_after = -1
+    assert ingest(base, tmp_path / "timeline") == (5, 7)
+
+
 @pytest.mark.parametrize(
     ("keys", "why"),
     [

@@ -74,7 +74,9 @@ class Rounds:
                 where=str(self.folder / BOOK),
                 fix="remove the folder to take everything again",
             ) from error
-        if told != self.server:
+        if told != self.server and not any(one.files for one in self.rounds):
+            self.rounds = []  # nothing came from there: its address was mistyped
+        elif told != self.server:
             raise OtherServer(
                 "this timeline was taken from another server",
                 where=str(self.folder),
