@@ -117,6 +117,18 @@ def test_a_table_that_says_nothing_is_passed_over(folder):
     assert set(found["tables"]) == {"labs", "people"}
 
 
+def test_rows_without_a_time_are_put_in_the_order_of_a_number_that_no_two_share(tmp_path):
+    """Two visits of patient 1, told in the wrong order: the second (visit 9) happens after the first (visit 4)."""
+    folder = tmp_path / "hospital"
+    folder.mkdir()
+    (folder / "visits.csv").write_text("visit_id,patient_id,ward\n9,1,B\n4,1,A\n7,2,A\n")
+    found = drafted(folder)
+    assert found["tables"]["visits"]["columns"]["visit_id"] == {"time": "order"}
+    ingest(tmp_path / "source.yaml", tmp_path / "timeline", progress=QUIET)
+    first = read_timeline(tmp_path / "timeline").filter(pl.col("subject_id") == 1).sort("time")
+    assert first["code"].to_list() == ["WARD//A", "WARD//B"]
+
+
 def test_files_with_the_same_columns_are_one_table(folder):
     (folder / "labs-2023.csv").write_text(LABS.replace("2024", "2023"))
     assert drafted(folder)["tables"]["labs-2023"]["files"] == ["labs-2023.csv", "labs.csv"]

@@ -266,8 +266,12 @@ def _time(looks: Sequence[ColumnLook], subject: str, met: _Met, *, once: bool) -
     rest.sort(key=lambda look: not look.named(*words.DRAWN))
     found: dict[str, Guess] = {}
     when = rest or seen[:1] or ([] if dates else later) or (born if once else [])
+    numbers = [look for look in looks if look.look is Look.WHOLE and look.single and look.name != subject]
     if when:
         found[when[0].name] = _when(when[0], met, use="time")
+    elif numbers and not once:
+        name, why = numbers[0].name, "no column is a time: does this number order a patient's rows?"
+        found[name] = Guess(name=name, use={"time": "order"}, why=why, sure=False)
     known = [look for look in seen if look.name not in found]
     if known and found:
         found[known[0].name] = _when(known[0], met, use="known_time")
