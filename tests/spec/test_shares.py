@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from salus.errors import ConditionRefused, ConditionUnmet
 from salus.progress import QUIET
 from salus.timeline.store import read_timeline
+from salus.trajectory.generating import draw_rows
 from salus.trajectory.shares import apportion, rake, read_shares, round_table, spread_over_cells
 from salus.workflows.generate_given import GivenSettings, generate_given
 from tests.small_model import trained_folder, varied, varied_folder
@@ -41,15 +44,29 @@ def test_a_quarter_of_women_is_exactly_a_quarter_and_they_live_as_women_do(tmp_p
     assert "no sample of the population" in result.note
 
 
+def log_odds_ratio(events: pl.DataFrame) -> float:
+    """How much likelier an allergy is in women than in men: the logarithm of the odds ratio."""
+    women, allergic = members(events, "SEX//F"), members(events, "ALLERGY")
+    both, hers, his = len(women & allergic), len(women - allergic), len(allergic - women)
+    return math.log(both * (events["subject_id"].n_unique() - both - hers - his) / (hers * his))
+
+
 def test_shares_of_two_fields_are_both_exact_and_what_belongs_together_stays_together(tmp_path):
-    """Allergies, with the women: the odds ratio stays the model's, which is above 2, whatever the shares."""
-    asked = GivenSettings(patients=400, shares=("SEX//F=0.2", "ALLERGY=0.5", "ORIGIN//Elsewhere=0.3"), seed=3)
+    """Allergies, with the women: the odds ratio stays the model's, whatever the shares.
+
+    The cells hold some 400, 400, 1,600 and 1,600 patients: the logarithm's standard error is 0.08, and 0.06 in the
+    model's own 6,000; four of both together are 0.4. Shares that pulled the two apart would give nought.
+    """
+    own = log_odds_ratio(draw_rows(varied().network, VOCABULARY, patients=6_000, seed=1, first_subject=1))
+    assert own > 0.45, "the model knows that they belong together"
+    asked = GivenSettings(
+        patients=4_000, shares=("SEX//F=0.2", "ALLERGY=0.5", "ORIGIN//Elsewhere=0.3"), seed=3
+    )
     generate_given(varied_folder(), tmp_path / "out", settings=asked, progress=QUIET)
     events = read_timeline(tmp_path / "out")
     women, allergic = members(events, "SEX//F"), members(events, "ALLERGY")
-    assert (len(women), len(allergic), len(members(events, "ORIGIN//Elsewhere"))) == (80, 200, 120)
-    both, hers, his = len(women & allergic), len(women - allergic), len(allergic - women)
-    assert both * (400 - both - hers - his) / (hers * his) > 2
+    assert (len(women), len(allergic), len(members(events, "ORIGIN//Elsewhere"))) == (800, 2_000, 1_200)
+    assert log_odds_ratio(events) == pytest.approx(own, abs=0.4)
 
 
 def test_the_same_seed_gives_the_same_patients(tmp_path):
