@@ -380,6 +380,57 @@ def test_a_later_version_is_a_correction_and_the_same_version_again_is_not(tmp_p
     assert books.noted["Observation"] == {"told again by another part or export": 1}
 
 
+def versions(tmp_path, *told):
+    """Rows (value, known time) and notes of versions 1, 2 … of one potassium: each (value, stored, issued)."""
+    rows = []
+    for number, (value, stored, issued) in enumerate(told, start=1):
+        one = observed(meta={"versionId": str(number), "lastUpdated": stored}, valueQuantity={"value": value})
+        one.pop("issued")
+        rows.append({**one, **({"issued": issued} if issued else {})})
+    source = write_lines(tmp_path / "versions.ndjson", *rows)
+    books = ingest_fhir(source, tmp_path / "t", FhirHow(), progress=QUIET)
+    events = read_timeline(tmp_path / "t").select("numeric_value", "known_time").rows()
+    return [(round(value, 1), known) for value, known in events], books.noted.get("Observation", {})
+
+
+STORED_LATE = "known since this version was stored: when it was issued is not told"
+
+
+def test_a_correction_that_does_not_say_when_it_was_issued_is_not_known_before_it_was_stored(tmp_path):
+    """Drawn at 08:00 on the 1st; corrected on the 2nd at 10:00: nobody may see 5.6 on the 1st."""
+    rows, noted = versions(tmp_path, (5.9, "2026-03-01T09:30:00Z", None), (5.6, "2026-03-02T10:00:00Z", None))
+    assert rows == [(5.9, day(1, 8)), (5.6, day(2, 10))]
+    assert noted == {STORED_LATE: 1}
+
+
+def test_a_correction_that_repeats_when_the_first_was_issued_is_not_known_before_it_was_stored(tmp_path):
+    rows, noted = versions(
+        tmp_path,
+        (5.9, "2026-03-01T09:30:00Z", "2026-03-01T09:00:00Z"),
+        (5.6, "2026-03-02T10:00:00Z", "2026-03-01T09:00:00Z"),
+    )
+    assert rows == [(5.9, day(1, 9)), (5.6, day(2, 10))]
+    assert noted == {STORED_LATE: 1}
+
+
+def test_a_correction_that_is_taken_back_is_a_third_row(tmp_path):
+    """5.9, then 5.6, then 5.9 again; a version that says nothing new adds no row."""
+    rows, _ = versions(
+        tmp_path,
+        (5.9, "2026-03-01T09:30:00Z", None),
+        (5.6, "2026-03-02T10:00:00Z", None),
+        (5.6, "2026-03-02T11:00:00Z", None),
+        (5.9, "2026-03-03T10:00:00Z", None),
+    )
+    assert rows == [(5.9, day(1, 8)), (5.6, day(2, 10)), (5.9, day(3, 10))]
+
+
+def test_a_record_that_was_stored_long_after_is_known_at_its_time_and_counted_as_assumed(tmp_path):
+    """A first version may have been moved from an older system."""
+    rows, noted = versions(tmp_path, (5.9, "2030-01-01T00:00:00Z", None))
+    assert (rows, noted) == ([(5.9, day(1, 8))], {})
+
+
 def test_types_that_no_view_takes_are_counted(tmp_path):
     source = write_lines(tmp_path / "e.ndjson", POTASSIUM, {"resourceType": "CarePlan", "id": "x"})
     books = ingest_fhir(source, tmp_path / "t", FhirHow(), progress=QUIET)

@@ -32,10 +32,11 @@ from salus.units import KNOWN_UNITS
 
 @dataclass(frozen=True, slots=True)
 class _Identity:
-    """Numbers of resources and of their versions; ``has_id``: whether each has one."""
+    """Numbers of resources and of their versions, and when these were stored; ``has_id``: whether each has one."""
 
     resource: np.ndarray
     version: np.ndarray
+    updated: np.ndarray
     has_id: np.ndarray
 
 
@@ -71,12 +72,13 @@ def events_of(group: Group, taken: Taken, memory: Memory) -> PartRead:
 def _identity(blocks: Sequence[Block], total: int, memory: Memory, group: Group) -> _Identity:
     ids, key = _of_resources(blocks, "id", total), hash_key(memory.key, group.kind)
     versions, updated = _of_resources(blocks, "version", total), _of_resources(blocks, "updated", total)
-    version = np.zeros(total, np.uint64)
+    version, stored = np.zeros(total, np.uint64), np.full(total, NONE)
     if any(versions) or any(updated):
+        stored = np.fromiter(map(memory.times.__getitem__, updated), np.int64, total)
         told = [f"{v}|{u}" if v or u else None for v, u in zip(versions, updated, strict=True)]
         version = hash_texts(told, key)
     there = np.fromiter((one is not None for one in ids), bool, total)
-    return _Identity(hash_texts(ids, key), version, there)
+    return _Identity(hash_texts(ids, key), version, stored, there)
 
 
 def _of_resources(blocks: Sequence[Block], name: str, total: int) -> list[Any]:
@@ -116,6 +118,7 @@ def _frame(blocks: Sequence[Rows], identity: _Identity, group: Group, memory: Me
         "origin": _alike(group.kind, size),
         "resource": pl.Series(identity.resource[of]),
         "version": pl.Series(identity.version[of]),
+        "updated": _moments(identity.updated[of]),
         "content": pl.Series(group.content[of]),
         "place": pl.Series(of_all("place").astype(np.uint32)),
         "file": _alike(files[0], size) if len(files) == 1 else pl.Series(files, dtype=pl.String),

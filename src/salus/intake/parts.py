@@ -22,6 +22,8 @@ What a reader's ``events`` hold (:data:`PART_COLUMNS`; what is absent is null):
 ``version``               a hash of what tells versions of the resource apart (version id, last update; 0: nothing).
                           The same resource and version is told once, however many parts tell it; another version of
                           it is a correction and stays beside it
+``updated``               when this version of the resource was stored: what a later version says anew was not known
+                          before, where the version does not say itself when it was known
 ``content``               a hash of all that the source says of the resource: where resource and version are the same
                           and this is not, one is kept and the others are rejected
 ``place``                 the event's number within its resource
@@ -55,6 +57,7 @@ PART_COLUMNS: dict[str, pl.DataType] = {
     "origin": pl.String(),
     "resource": pl.UInt64(),
     "version": pl.UInt64(),
+    "updated": pl.Datetime("us"),
     "content": pl.UInt64(),
     "place": pl.UInt32(),
     "file": pl.String(),

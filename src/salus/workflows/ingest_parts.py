@@ -14,7 +14,7 @@ import polars as pl
 from salus.errors import InputMissing, SourceError
 from salus.intake.books import Books, TableBooks
 from salus.intake.gathering import Gathered, Gathering, gather
-from salus.intake.ordering import TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
+from salus.intake.ordering import KNOWN_BY_UPDATE, TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
 from salus.intake.parts import CodeMet, Part
 from salus.progress import Progress
 from salus.timeline.columns import CODE_COLUMNS, fit_columns
@@ -87,8 +87,9 @@ def _tables(gathered: Gathered, tally: OrderTally) -> tuple[TableBooks, ...]:
 
 def _noted(gathered: Gathered, tally: OrderTally) -> dict[str, dict[str, int]]:
     noted = {name: dict(counts) for name, counts in gathered.noted.items()}
-    for name, count in tally.repeats.items():
-        noted.setdefault(name, {})[TOLD_AGAIN] = count
+    for what, counted in ((TOLD_AGAIN, tally.repeats), (KNOWN_BY_UPDATE, tally.stored_later)):
+        for name, count in counted.items():
+            noted.setdefault(name, {})[what] = count
     return {name: counts for name, counts in sorted(noted.items()) if counts}
 
 
