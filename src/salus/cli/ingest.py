@@ -49,15 +49,18 @@ def ingest(
         typer.Option(help="Folder of what to take (with --as fhir); an empty one gets ours, to be edited."),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="File with the key of pseudonyms (with --as fhir or hl7v2).")
+        Path | None, typer.Option(help="File with the key of pseudonyms (for all but a source.yaml).")
     ] = None,
-    processes: Annotated[int, typer.Option(help="How many processes read (with --as fhir).", min=1)] = 1,
+    processes: Annotated[
+        int, typer.Option(help="How many processors read (with --as fhir, omop or meds).", min=1)
+    ] = 1,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Read a source's files into a timeline, with balanced books."""
     _check_zone(zone)
     form = form or form_seen(source)
+    _check_options(form, key=key, ray=ray, processes=processes)
     with console.session(as_json) as progress, console.on_cluster(ray):
         if form is Form.FHIR:
             how = FhirHow(zone=zone, views=views, key=key, processes=None if ray else processes)
@@ -65,10 +68,10 @@ def ingest(
         elif form is Form.HL7V2:
             books = ingest_hl7v2(Path(source), to, How(zone=zone, key=read_key(key)), progress=progress)
         elif form is Form.OMOP:
-            place = OmopPlace(where=source, zone=zone, schema=schema)
+            place = OmopPlace(where=source, zone=zone, schema=schema, key=read_key(key), processes=processes)
             books = ingest_omop(place, to, progress=progress)
         elif form is Form.MEDS:
-            books = ingest_meds(Path(source), to, progress=progress)
+            books = ingest_meds(Path(source), to, key=read_key(key), processes=processes, progress=progress)
         else:
             books = run_ingest(Path(source), to, inputs=inputs, progress=progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
@@ -80,6 +83,26 @@ def _check_zone(zone: str) -> None:
             f"there is no zone '{zone}'{nearest(zone, available_timezones())}",
             where="--zone",
             fix="write it as Europe/Berlin",
+        )
+
+
+def _check_options(form: Form, *, key: Path | None, ray: str | None, processes: int) -> None:
+    """Refuse what a way in would pass over in silence."""
+    if key is not None and form is Form.YAML:
+        raise UsageProblem(
+            "a source.yaml says itself who the patients are: --key is not used",
+            where="--key",
+            fix="leave --key out, and give the files numbers that stand for patients",
+        )
+    if ray and form is not Form.FHIR:
+        raise UsageProblem(
+            f"{form.value} is read on one machine",
+            where="--ray",
+            fix="leave --ray out; omop and meds use --processes N processors of this one",
+        )
+    if processes > 1 and form in (Form.YAML, Form.HL7V2):
+        raise UsageProblem(
+            f"{form.value} is read by one process", where="--processes", fix="leave --processes out"
         )
 
 

@@ -21,6 +21,14 @@ from meds.schema import (
 from salus.errors import ColumnMissing, InputMissing, InputUnreadable
 from salus.formats.categories import BETWEEN
 from salus.intake.books import TableBooks
+from salus.intake.pseudonym_table import (
+    PERSON,
+    PSEUDONYMS,
+    SUBJECT,
+    hidden_names,
+    numbers_of,
+    write_pseudonyms,
+)
 from salus.intake.sql_cells import (
     Columns,
     as_moment,
@@ -75,17 +83,25 @@ class _DataSet:
     sql: str
 
 
-def read_meds(folder: Path, db: duckdb.DuckDBPyConnection, *, progress: Progress) -> MedsRead:
-    """Count what the rows say, then give them in order of patient and time; rows of one time stay in their order."""
+def read_meds(
+    folder: Path, db: duckdb.DuckDBPyConnection, *, key: bytes = b"", progress: Progress
+) -> MedsRead:
+    """Count what the rows say, then give them in order of patient and time; rows of one time stay in their order.
+
+    With ``key`` patients and rows get numbers that only who has it can make again.
+    """
     found = _open(folder, db)
     with progress.step("Counting what the rows say"):
         tally = _tally(found, db)
         rejected = _rejections(found, db)
+        if key:
+            people = f"SELECT subject AS person FROM ({_judged(found)}) WHERE verdict IS NULL"
+            write_pseudonyms(db, people, key)
     entries, noted = _entries(tally, _codes(folder))
     assumed = dict(entries.filter(pl.col("unit").is_not_null()).select("code", "unit").iter_rows())
     events = sum(met.rows for met in tally)
     return MedsRead(
-        events=whole_patients(_frames(found, assumed, db)),
+        events=whole_patients(_frames(found, assumed, db, key)),
         codes=entries,
         rejected=rejected,
         books=TableBooks(
@@ -95,7 +111,7 @@ def read_meds(folder: Path, db: duckdb.DuckDBPyConnection, *, progress: Progress
             rejected=rejected.height,
             events=events,
         ),
-        splits=_splits(folder),
+        splits=_splits(folder, key),
         settings=_settings(folder),
         assumed_known_time=sum(met.assumed for met in tally),
         noted={"units": noted} if noted else {},
@@ -250,16 +266,23 @@ def _unit(met: _Met, declared: str | None) -> tuple[str | None, str]:
 
 
 def _frames(
-    found: _DataSet, units: Mapping[str, str], db: duckdb.DuckDBPyConnection
+    found: _DataSet, units: Mapping[str, str], db: duckdb.DuckDBPyConnection, key: bytes
 ) -> Iterator[pl.DataFrame]:
+    rows = f"({_judged(found)}) r"
+    if key:
+        rows = f"(SELECT * REPLACE (s.{SUBJECT} AS subject) FROM {rows} JOIN {PSEUDONYMS} s ON s.{PERSON} = r.subject)"
     sql = (
         f"SELECT subject, moment, code_said, number::FLOAT AS number, words, unit_said, known, file, place, origin"
-        f" FROM ({_judged(found)}) WHERE verdict IS NULL"
+        f" FROM {rows} WHERE verdict IS NULL"
         f" ORDER BY subject, moment NULLS FIRST, file, place"
     )
     stems = {str(path): _stem(path, found).removesuffix(".parquet") for path in found.files}
     for batch in db.sql(sql).to_arrow_reader(ROWS_A_BATCH):
-        yield _frame(batch, stems, units)
+        rows_read = _frame(batch, stems, units)
+        if key:
+            hidden = hidden_names(rows_read["source"], key, kind="row")
+            rows_read = rows_read.with_columns(("meds:" + hidden).alias("source"))
+        yield rows_read
 
 
 def _frame(batch: pa.RecordBatch, stems: Mapping[str, str], units: Mapping[str, str]) -> pl.DataFrame:
@@ -284,7 +307,7 @@ def _codes(folder: Path) -> pl.DataFrame:
     return fit_columns(_metadata(folder, code_metadata_filepath, ["code"]), CODE_COLUMNS, what="codes")
 
 
-def _splits(folder: Path) -> pl.DataFrame | None:
+def _splits(folder: Path, key: bytes) -> pl.DataFrame | None:
     """Which split each subject belongs to; none where it is not said, or in other words than MEDS has."""
     said = _metadata(folder, subject_splits_filepath, ["subject_id", "split"]).select("subject_id", "split")
     if (
@@ -293,7 +316,9 @@ def _splits(folder: Path) -> pl.DataFrame | None:
         or said["subject_id"].is_duplicated().any()
     ):
         return None
-    return said.select(pl.col("subject_id").cast(pl.Int64), pl.col("split").cast(pl.String))
+    subjects = said["subject_id"].cast(pl.Int64)
+    subjects = numbers_of(subjects, key) if key else subjects
+    return said.select(subjects.alias("subject_id"), pl.col("split").cast(pl.String))
 
 
 def _metadata(folder: Path, name: str, needed: list[str]) -> pl.DataFrame:

@@ -28,6 +28,7 @@ from salus.intake.omop_rows import ACCEPTED, Judged, judged_persons, judged_rows
 from salus.intake.omop_sayings import At, Meanings, concepts_of, meanings
 from salus.intake.omop_tally import Tally, rejections, tally, without_repeats
 from salus.intake.omop_vocabulary import concepts_by_code, read_vocabulary
+from salus.intake.pseudonym_table import write_pseudonyms
 from salus.intake.sql_cells import as_text
 from salus.progress import Progress
 
@@ -58,7 +59,7 @@ class _Table:
 
 def open_omop(place: OmopPlace, scratch: Path) -> OmopSource:
     """Open a folder, a DuckDB file or the URL of a PostgreSQL database; ``scratch`` is an empty folder for copies."""
-    into = Scratch(scratch_database(scratch), scratch)
+    into = Scratch(scratch_database(scratch, processes=place.processes), scratch)
     if is_postgres(place.where):
         return open_postgres(place, into)
     path = Path(place.where)
@@ -105,7 +106,7 @@ def read_omop(source: OmopSource, place: OmopPlace, *, progress: Progress) -> Om
             met = {number for table in tables.values() for number in concepts_of(table.tally.sayings)}
             described = Described(read_vocabulary(source, met))
             meant = {name: meanings(name, table.tally.sayings, described) for name, table in tables.items()}
-            return _read(source, tables, meant, described)
+            return _read(source, tables, meant, described, place.key)
     except duckdb.Error as error:
         raise InputUnreadable(
             f"the tables cannot be read to the end ({type(error).__name__})",
@@ -120,6 +121,8 @@ def _persons(source: OmopSource, place: OmopPlace) -> _Table:
     source.db.execute(
         f"CREATE TABLE {ACCEPTED} AS SELECT person FROM ({table.judged.sql}) WHERE verdict IS NULL"
     )
+    if place.key:
+        write_pseudonyms(source.db, ACCEPTED, place.key)
     return table
 
 
@@ -129,7 +132,11 @@ def _counted(source: OmopSource, judged: Judged) -> _Table:
 
 
 def _read(
-    source: OmopSource, tables: Mapping[str, _Table], meant: Mapping[str, Meanings], described: Described
+    source: OmopSource,
+    tables: Mapping[str, _Table],
+    meant: Mapping[str, Meanings],
+    described: Described,
+    key: bytes,
 ) -> OmopRead:
     rejected, books = [], []
     for name, table in tables.items():
@@ -151,7 +158,7 @@ def _read(
     words = dictionary(meant, source.db)
     return OmopRead(
         name=_name(source),
-        events=ordered_events([table.judged for table in tables.values()], words, source.db),
+        events=ordered_events([table.judged for table in tables.values()], words, source.db, key=key),
         codes=_codes(tables, meant, described),
         rejected=pl.concat(rejected),
         tables=tuple(books),

@@ -12,6 +12,7 @@ import pyarrow as pa
 from salus.formats.omop_words import AND_WORDS, RANGE, UP_TO
 from salus.intake.omop_rows import Judged
 from salus.intake.omop_sayings import At, Carries, Meanings
+from salus.intake.pseudonym_table import PERSON, PSEUDONYMS, SUBJECT, hidden_names
 from salus.intake.whole_patients import whole_patients
 
 ROWS_A_BATCH = 1 << 18
@@ -50,34 +51,52 @@ def dictionary(meant: Mapping[str, Meanings], db: duckdb.DuckDBPyConnection) -> 
 
 
 def ordered_events(
-    tables: Sequence[Judged], words: Dictionary, db: duckdb.DuckDBPyConnection
+    tables: Sequence[Judged], words: Dictionary, db: duckdb.DuckDBPyConnection, *, key: bytes = b""
 ) -> Iterator[pl.DataFrame]:
-    """Give events sorted by subject, time, code and source; no subject is in two frames."""
-    selects = [_events_sql(number, table) for number, table in enumerate(tables)]
+    """Give events sorted by subject, time, code and source; no subject is in two frames.
+
+    With ``key`` subjects are those of the table of pseudonyms, and rows have numbers that hide theirs.
+    """
+    selects = [_events_sql(number, table, hidden=bool(key)) for number, table in enumerate(tables)]
     sql = " UNION ALL ".join(selects) + " ORDER BY subject_id, time NULLS FIRST, code, tab, key"
-    names = pl.Series([table.name + ":" for table in tables], dtype=pl.String)
-    return whole_patients(_frames(sql, words, names, db))
+    sources = _Sources(pl.Series([table.name for table in tables], dtype=pl.String), key)
+    return whole_patients(_frames(sql, words, sources, db))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What rows are called in the column ``source``: by table and id, or with a key by a number in its place."""
+
+    tables: pl.Series
+    key: bytes
+
+    def of(self, tab: pl.Series, row: pl.Series) -> pl.Series:
+        """The names of rows by the numbers of their tables and their ids."""
+        names, ids = self.tables.gather(tab), row.cast(pl.String)
+        return names + ":" + (hidden_names(names + ":" + ids, self.key, kind="row") if self.key else ids)
 
 
 def _frames(
-    sql: str, words: Dictionary, names: pl.Series, db: duckdb.DuckDBPyConnection
+    sql: str, words: Dictionary, sources: _Sources, db: duckdb.DuckDBPyConnection
 ) -> Iterator[pl.DataFrame]:
     """Begin the query when the first frame is asked for: a connection answers one question at a time."""
     for batch in db.sql(sql).to_arrow_reader(ROWS_A_BATCH):
-        yield _frame(batch, words, names)
+        yield _frame(batch, words, sources)
 
 
-def _events_sql(number: int, table: Judged) -> str:
+def _events_sql(number: int, table: Judged, *, hidden: bool) -> str:
     """Each row that was not refused, once for every event that it means."""
     end, never, only_numbered = int(At.END), int(At.NEVER), int(Carries.NUMBER)
     valued = f"m.carries IN ({int(Carries.ALL)}, {only_numbered})"
     time = f"CASE m.at WHEN {end} THEN r.ends WHEN {never} THEN NULL ELSE r.starts END"
+    subject = f"s.{SUBJECT}" if hidden else "r.person"
+    pseudonyms = f" JOIN {PSEUDONYMS} s ON s.{PERSON} = r.person" if hidden else ""
     return (
-        f"SELECT r.person AS subject_id, {time} AS time, m.code AS code,"
+        f"SELECT {subject} AS subject_id, {time} AS time, m.code AS code,"
         f" CASE WHEN {valued} AND r.bound IS NULL THEN r.number END::FLOAT AS number, {_words(valued)} AS words,"
         f" CASE WHEN {valued} AND r.number IS NOT NULL THEN m.unit END AS unit,"
         f" {number}::UTINYINT AS tab, r.key AS key"
-        f" FROM ({table.sql}) r JOIN {MEANT} m ON m.said = r.said AND m.tab = '{table.name}'"
+        f" FROM ({table.sql}) r JOIN {MEANT} m ON m.said = r.said AND m.tab = '{table.name}'{pseudonyms}"
         f" WHERE r.verdict IS NULL AND (m.at <> {end} OR r.ends IS NOT NULL)"
         f" AND (m.carries <> {only_numbered} OR r.number IS NOT NULL)"
     )
@@ -97,7 +116,7 @@ def _words(valued: str) -> str:
     return f"CASE WHEN {valued} AND r.number IS NOT NULL THEN {beside} WHEN {alone} THEN r.words END"
 
 
-def _frame(batch: pa.RecordBatch, words: Dictionary, names: pl.Series) -> pl.DataFrame:
+def _frame(batch: pa.RecordBatch, words: Dictionary, sources: _Sources) -> pl.DataFrame:
     rows = pl.DataFrame(batch)
     return rows.select(
         "subject_id",
@@ -107,5 +126,5 @@ def _frame(batch: pa.RecordBatch, words: Dictionary, names: pl.Series) -> pl.Dat
         pl.col("words").cast(pl.String).alias("text_value"),
         words.units.gather(rows["unit"]).alias("unit"),
         pl.col("time").cast(pl.Datetime("us")).alias("known_time"),
-        (names.gather(rows["tab"]) + rows["key"].cast(pl.String)).alias("source"),
+        sources.of(rows["tab"], rows["key"]).alias("source"),
     )

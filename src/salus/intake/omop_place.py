@@ -23,13 +23,15 @@ COLUMNS_NEEDED = {table.name: table.required for table in CLINICAL} | {PERSON: P
 class OmopPlace:
     """Where a source is, and what it does not say of itself: the zone of its clocks, the schema of its tables.
 
-    ``rows_a_range``: about how many rows are asked of a database at once.
+    ``rows_a_range``: about how many rows are asked of a database at once. ``key``: of pseudonyms for patients and rows.
     """
 
     where: str
     zone: str = "UTC"
     schema: str = ""
     rows_a_range: int = 500_000
+    key: bytes = field(default=b"", repr=False)
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,17 @@ class OmopSource:
     strange: tuple[str, ...] = ()
 
 
-def scratch_database(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """A database in the folder ``scratch`` that keeps to its memory and fetches nothing from anywhere."""
+def scratch_database(scratch: Path, *, processes: int = 1) -> duckdb.DuckDBPyConnection:
+    """A database in the folder ``scratch`` that keeps to its memory and fetches nothing from anywhere.
+
+    ``processes``: how many of the machine's processors it may use at a time.
+    """
     db = duckdb.connect(
         str(scratch / "scratch.duckdb"),
         config={
             "memory_limit": MEMORY,
             "temp_directory": str(scratch),
-            "threads": 1,
+            "threads": processes,
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -77,7 +77,7 @@ def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
             source.db.close()
 
 
-def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
+def ingest_meds(folder: Path, to: Path, *, key: bytes = b"", processes: int = 1, progress: Progress) -> Books:
     """Read a MEDS data set into the timeline folder ``to``; a synthetic one stays marked so."""
     check_replaceable(to, mark=SETTINGS_FILE)
     if not folder.is_dir():
@@ -85,9 +85,9 @@ def ingest_meds(folder: Path, to: Path, *, progress: Progress) -> Books:
             f"there is no folder '{folder.name}'", where=str(folder), fix="name a MEDS data set"
         )
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
-        db = scratch_database(scratch)
+        db = scratch_database(scratch, processes=processes)
         try:
-            read = read_meds(folder, db, progress=progress)
+            read = read_meds(folder, db, key=key, progress=progress)
             settings = replace(
                 read.settings,
                 name=read.settings.name or folder.name,
