@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -13,6 +14,7 @@ from salus.errors import UsageProblem, nearest
 from salus.intake.books import Books
 from salus.intake.hl7v2 import How
 from salus.intake.omop_place import OmopPlace
+from salus.progress import Progress
 from salus.workflows.ingest import ingest as run_ingest
 from salus.workflows.ingest_fhir import FhirHow
 from salus.workflows.ingest_fhir_server import ingest_fhir_source
@@ -20,6 +22,53 @@ from salus.workflows.ingest_hl7v2 import ingest_hl7v2
 from salus.workflows.ingest_parts import read_key
 from salus.workflows.ingest_tables import ingest_meds, ingest_omop
 from salus.workflows.source_form import Form, form_seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for, whatever the source is. ``processes``: None on a cluster."""
+
+    source: str
+    to: Path
+    inputs: Path | None
+    zone: str
+    schema: str
+    views: Path | None
+    key: Path | None
+    processes: int | None
+
+
+def _yaml(asked: _Asked, progress: Progress) -> Books:
+    return run_ingest(Path(asked.source), asked.to, inputs=asked.inputs, progress=progress)
+
+
+def _fhir(asked: _Asked, progress: Progress) -> Books:
+    how = FhirHow(zone=asked.zone, views=asked.views, key=asked.key, processes=asked.processes)
+    return ingest_fhir_source(asked.source, asked.to, how, progress=progress)
+
+
+def _hl7v2(asked: _Asked, progress: Progress) -> Books:
+    how = How(zone=asked.zone, key=read_key(asked.key))
+    return ingest_hl7v2(Path(asked.source), asked.to, how, progress=progress)
+
+
+def _omop(asked: _Asked, progress: Progress) -> Books:
+    place = OmopPlace(
+        where=asked.source,
+        zone=asked.zone,
+        schema=asked.schema,
+        key=read_key(asked.key),
+        processes=asked.processes or 1,
+    )
+    return ingest_omop(place, asked.to, progress=progress)
+
+
+def _meds(asked: _Asked, progress: Progress) -> Books:
+    key, processes = read_key(asked.key), asked.processes or 1
+    return ingest_meds(Path(asked.source), asked.to, key=key, processes=processes, progress=progress)
+
+
+_READERS = {Form.YAML: _yaml, Form.FHIR: _fhir, Form.HL7V2: _hl7v2, Form.OMOP: _omop, Form.MEDS: _meds}
 
 
 def ingest(
@@ -61,19 +110,9 @@ def ingest(
     _check_zone(zone)
     form = form or form_seen(source)
     _check_options(form, key=key, ray=ray, processes=processes)
+    asked = _Asked(source, to, inputs, zone, schema, views, key, None if ray else processes)
     with console.session(as_json) as progress, console.on_cluster(ray):
-        if form is Form.FHIR:
-            how = FhirHow(zone=zone, views=views, key=key, processes=None if ray else processes)
-            books = ingest_fhir_source(source, to, how, progress=progress)
-        elif form is Form.HL7V2:
-            books = ingest_hl7v2(Path(source), to, How(zone=zone, key=read_key(key)), progress=progress)
-        elif form is Form.OMOP:
-            place = OmopPlace(where=source, zone=zone, schema=schema, key=read_key(key), processes=processes)
-            books = ingest_omop(place, to, progress=progress)
-        elif form is Form.MEDS:
-            books = ingest_meds(Path(source), to, key=read_key(key), processes=processes, progress=progress)
-        else:
-            books = run_ingest(Path(source), to, inputs=inputs, progress=progress)
+        books = _READERS[form](asked, progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
 
 
