@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +14,8 @@ import typer
 from salus.cli import console
 from salus.errors import UsageProblem
 from salus.intake.mllp_listener import DEFAULT, Limits
-from salus.workflows.listen import Listening
+from salus.intake.mllp_tls import tls_context
+from salus.workflows.listen import Address, Listening
 from salus.workflows.listen import listen as run_listen
 
 MEGABYTE = 1_000_000
@@ -31,16 +33,28 @@ def listen(
     silence: Annotated[
         float, typer.Option(help="Seconds a sender may be silent in the middle of a message.", min=0.01)
     ] = DEFAULT.silence,
+    certificate: Annotated[
+        Path | None, typer.Option(help="TLS: the listener's certificate, PEM, with those above it.")
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option(help="TLS: its private key, PEM, where that is another file.")
+    ] = None,
+    senders: Annotated[
+        Path | None,
+        typer.Option(help="TLS: the authorities of certificates that senders must show; else anybody sends."),
+    ] = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Take HL7 v2 messages over MLLP; what is acknowledged is on the disk."""
+    host, port = _address(mllp)
+    address = Address(host, port, _tls(certificate, private_key, senders))
     limits = Limits(largest=int(largest * MEGABYTE), connections=connections, silence=silence)
 
     def announce(found: Listening) -> None:
         console.result(asdict(found) | {"to": str(to)}, as_json, _lines(found, to))
         sys.stdout.flush()
 
-    counts = run_listen(_address(mllp), to, limits=limits, announce=announce, tell=_tell)
+    counts = run_listen(address, to, limits=limits, announce=announce, tell=_tell)
     _tell(counts)
 
 
@@ -55,15 +69,33 @@ def _address(written: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _tls(certificate: Path | None, key: Path | None, senders: Path | None) -> ssl.SSLContext | None:
+    if certificate is not None:
+        return tls_context(certificate, key=key, senders=senders)
+    if key is not None or senders is not None:
+        raise UsageProblem(
+            "TLS wants the listener's own certificate",
+            where="--certificate",
+            fix="give --certificate FILE beside --private-key and --senders",
+        )
+    return None
+
+
 def _lines(found: Listening, to: Path) -> list[str]:
     lines = [f"listening: {found.host} port {found.port}; Ctrl-C stops", f"journal: {to}"]
     if found.known:
         lines.append(f"known from before: {found.known:,} messages; sent again they are not kept twice")
     if found.cut:
         lines.append(f"cut off: {found.cut:,} bytes of a message that was not acknowledged")
-    if found.is_open:
+    if found.encrypted:
+        lines.append(f"TLS: {'senders show certificates' if found.senders_known else 'anybody may send'}")
+    if found.is_open and not found.encrypted:
         lines.append(
-            "! other machines can send here: MLLP has no sign-in and no encryption, so fence the port off"
+            "! other machines can send here, in the clear: give --certificate, or fence the port off"
+        )
+    elif found.is_open and not found.senders_known:
+        lines.append(
+            "! other machines can send here, whoever they are: give --senders, or fence the port off"
         )
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from salus.intake.hl7v2_journal import Journal
 from salus.intake.hl7v2_messages import CUT_SHORT, LARGEST_MESSAGE
 from salus.intake.hl7v2_reception import Received, receive, refused
 from salus.intake.mllp import KEPT, OUTSIDE, Frame, Framing
+from salus.intake.mllp_tls import HANDSHAKE_SECONDS
 
 READ = 1 << 16
 AHEAD = 256
@@ -87,9 +89,12 @@ class Listener:
         self._named = f"{int(now().timestamp() * 1000):x}"
         self._answers = 0
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
         """Begin to listen; gives the address and port taken (port 0: any free one)."""
-        self._server = await asyncio.start_server(self._connected, host, port)
+        patience = HANDSHAKE_SECONDS if tls else None
+        self._server = await asyncio.start_server(
+            self._connected, host, port, ssl=tls, ssl_handshake_timeout=patience
+        )
         self._writer = asyncio.create_task(self._write())
         address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
         return address
@@ -265,7 +270,8 @@ def _keep_alive(writer: asyncio.StreamWriter) -> None:
 async def _heard_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Read on for a moment without listening: a connection closed on unread bytes would lose its last answer."""
     with contextlib.suppress(ConnectionError, TimeoutError, OSError):
-        writer.write_eof()
+        if writer.can_write_eof():  # TLS has no half-closed connections
+            writer.write_eof()
         async with asyncio.timeout(HEARD_OUT):
             while await reader.read(READ):
                 pass

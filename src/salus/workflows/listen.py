@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,15 @@ COUNTED = 10.0
 """Seconds between two lines of counts, where there is anything new to count."""
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen (port 0: any free one); ``tls``: what to show and to ask (:mod:`salus.intake.mllp_tls`)."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
     """Where a listener listens, and what it found in its folder."""
@@ -24,6 +34,8 @@ class Listening:
     port: int
     known: int
     cut: int
+    encrypted: bool = False
+    senders_known: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -32,7 +44,7 @@ class Listening:
 
 
 def listen(
-    address: tuple[str, int],
+    address: Address,
     to: Path,
     *,
     limits: Limits,
@@ -46,10 +58,19 @@ def listen(
 
     async def run() -> Mapping[str, int]:
         listener = Listener(journal, limits=limits)
-        host, port = await _started(listener, *address)
+        host, port = await _started(listener, address)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, listener.stop)
-        announce(Listening(host=host, port=port, known=found.messages, cut=found.cut))
+        announce(
+            Listening(
+                host=host,
+                port=port,
+                known=found.messages,
+                cut=found.cut,
+                encrypted=address.tls is not None,
+                senders_known=address.tls is not None and address.tls.verify_mode is ssl.CERT_REQUIRED,
+            )
+        )
         telling = asyncio.create_task(_tell(listener, tell))
         await listener.serve()
         telling.cancel()
@@ -58,12 +79,13 @@ def listen(
     return asyncio.run(run())
 
 
-async def _started(listener: Listener, host: str, port: int) -> tuple[str, int]:
+async def _started(listener: Listener, address: Address) -> tuple[str, int]:
     try:
-        return await listener.start(host, port)
+        return await listener.start(address.host, address.port, address.tls)
     except OSError as error:
+        why = error.strerror or "it is not this machine’s"
         raise AddressRefused(
-            f"nothing can listen at port {port} of that address: {error.strerror or 'it is not this machine’s'}",
+            f"nothing can listen at port {address.port} of that address: {why}",
             where="--mllp",
             fix="name an address of this machine and a port that is free; port 0 takes any",
         ) from error
