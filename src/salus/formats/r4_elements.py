@@ -64,6 +64,21 @@ def element(kind: str, name: str) -> Element | None:
     return None
 
 
+@cache
+def elements_of(kind: str) -> tuple[str, ...]:
+    """The names of all elements of a type, the inherited ones first; a simple value has an id and extensions.
+
+    >>> elements_of("Period"), elements_of("dateTime")
+    (('id', 'extension', 'start', 'end'), ('id', 'extension'))
+    """
+    table, names = _table(), list[str]()
+    kind = kind if kind in table else COMPLEX
+    while kind in table:
+        names = [*table[kind].elements, *names]
+        kind = table[kind].above
+    return tuple(names)
+
+
 def is_complex(kind: str) -> bool:
     """Whether a type has elements: a resource, a data type or a part of a resource."""
     return kind in _table()

@@ -32,11 +32,15 @@ MOST_STEPS = 100_000
 
 @dataclass(slots=True)
 class Around:
-    """What surrounds the values asked: constants, what references lead to, and where in a loop we are."""
+    """What surrounds the values asked: constants, what references lead to, and where in a loop we are.
+
+    ``root``: the resource that contains ``resource``, where that is a contained one.
+    """
 
     constants: Mapping[str, object] = field(default_factory=dict)
     urls: Mapping[str, str] = field(default_factory=dict)
     resource: Item | None = None
+    root: Item | None = None
     index: int = 0
     total: Items = field(default_factory=list)
 
@@ -74,6 +78,8 @@ def _variable(name: str, around: Around) -> Items:
         return [item(around.index)]
     if name == "$total":
         return around.total
+    if name == "rootResource" and around.root is not None:
+        return [around.root]
     if name in ("resource", "rootResource", "context"):
         return [around.resource] if around.resource is not None else []
     known = {

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Protocol
 
+from salus.formats.fhirpath.below import children, descendants
 from salus.formats.fhirpath.comparing import same, wrong
 from salus.formats.fhirpath.moments import boundary, cut_to, read_moment, round_to
+from salus.formats.fhirpath.patterns import written
 from salus.formats.fhirpath.references import reference_key
 from salus.formats.fhirpath.tree import Amount, Member, Node
 from salus.formats.fhirpath.values import MOMENTS, Item, Items, is_a, is_type, item, members, quantity
@@ -299,13 +301,18 @@ FUNCTIONS: dict[str, Function] = {
     "exclude": (lambda of, asked: _among(of, asked.ask(0, asked.this), False), 1, 1),
     "subsetOf": (lambda of, asked: [item(len(_among(of, asked.ask(0, asked.this), True)) == len(of))], 1, 1),
     "trace": (lambda of, _: of, 1, 2),
-    "hasValue": (lambda of, _: [item(len(of) == 1 and not isinstance(of[0].value, dict))], 0, 0),
+    "hasValue": (lambda of, _: [item(len(of) == 1 and not isinstance(of[0].value, dict | None))], 0, 0),
     "startsWith": (_of_text(lambda text, start: text.startswith(start)), 1, 1),
     "endsWith": (_of_text(lambda text, end: text.endswith(end)), 1, 1),
     "contains": (_of_text(lambda text, part: part in text), 1, 1),
     "indexOf": (_of_text(lambda text, part: text.find(part)), 1, 1),
     "substring": (_of_text(_substring), 1, 2),
     "replace": (_of_text(lambda text, old, new: text.replace(old, new)), 2, 2),
+    "matches": (_of_text(lambda text, pattern: bool(written(pattern).search(text))), 1, 1),
+    "matchesFull": (_of_text(lambda text, pattern: bool(written(pattern).fullmatch(text))), 1, 1),
+    "replaceMatches": (_of_text(lambda text, pattern, new: written(pattern).sub(new, text)), 2, 2),
+    "children": (lambda of, _: children(of), 0, 0),
+    "descendants": (lambda of, _: descendants(of), 0, 0),
     "upper": (_of_text(str.upper), 0, 0),
     "lower": (_of_text(str.lower), 0, 0),
     "trim": (_of_text(str.strip), 0, 0),
