@@ -7,15 +7,16 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import intake_fhir, intake_hl7v2, intake_omop
+from benchmarks import intake_fhir, intake_hl7v2, intake_large, intake_omop
 from benchmarks.rows import Row, read_rows, write_rows
 
 PARTS: dict[str, Callable[..., list[Row]]] = {
     "fhir": intake_fhir.rows,
+    "large": intake_large.rows,
     "omop": intake_omop.rows,
     "hl7v2": intake_hl7v2.rows,
 }
-NAMES = {"fhir": ("fhir", "sql_on_fhir"), "omop": ("omop",), "hl7v2": ("hl7v2", "mllp")}
+NAMES = {"fhir": ("fhir", "sql_on_fhir"), "large": ("large",), "omop": ("omop",), "hl7v2": ("hl7v2", "mllp")}
 """How the names of a part's rows begin: rows of parts that are not measured again stay as they are."""
 
 

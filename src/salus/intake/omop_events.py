@@ -59,7 +59,7 @@ def ordered_events(
     """
     selects = [_events_sql(number, table, hidden=bool(key)) for number, table in enumerate(tables)]
     sql = " UNION ALL ".join(selects) + " ORDER BY subject_id, time NULLS FIRST, code, tab, key"
-    sources = _Sources(pl.Series([table.name for table in tables], dtype=pl.String), key)
+    sources = _Sources(pl.Series([f"{table.name}:" for table in tables], dtype=pl.String), key)
     return whole_patients(_frames(sql, words, sources, db))
 
 
@@ -72,8 +72,8 @@ class _Sources:
 
     def of(self, tab: pl.Series, row: pl.Series) -> pl.Series:
         """The names of rows by the numbers of their tables and their ids."""
-        names, ids = self.tables.gather(tab), row.cast(pl.String)
-        return names + ":" + (hidden_names(names + ":" + ids, self.key, kind="row") if self.key else ids)
+        named, ids = self.tables.gather(tab), row.cast(pl.String)
+        return named + (hidden_names(named + ids, self.key, kind="row") if self.key else ids)
 
 
 def _frames(
