@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import lzma
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,28 @@ def _kind(told: dict[str, Any]) -> str:
     return next((str(one["valueUrl"]) for one in told.get("extension", []) if "valueUrl" in one), "string")
 
 
-def _rules(element: dict[str, Any], source: str) -> list[list[str]]:
+def _rules(element: dict[str, Any], source: str) -> list[str]:
+    """The names of an element's own invariants; some keys, such as inv-1, are those of several."""
     return [
-        [one["key"], one["severity"], CORRECTED.get(one["key"], one["expression"]), one["human"]]
+        f"{one['key']} {element['path']}"
         for one in element.get("constraint", [])
         if one.get("source", source) == source and "expression" in one
     ]
+
+
+def rules_of(definition: dict[str, Any]) -> dict[str, list[str]]:
+    """The invariants of a type: key, how grave, expression and words, by their names."""
+    return {
+        f"{one['key']} {element['path']}": [
+            one["key"],
+            one["severity"],
+            CORRECTED.get(one["key"], one["expression"]),
+            one["human"],
+        ]
+        for element in definition["snapshot"]["element"]
+        for one in element.get("constraint", [])
+        if one.get("source", definition["url"]) == definition["url"] and "expression" in one
+    }
 
 
 def extension_of(definition: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +165,8 @@ def value_set(definition: dict[str, Any], known: dict[str, Any], sets: dict[str,
 def _lines(name: str, told: dict[str, Any]) -> None:
     rows = [json.dumps({"notice": NOTICE})]
     rows += [json.dumps([key, told[key]], ensure_ascii=False, separators=(",", ":")) for key in sorted(told)]
-    (FOLDER / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    raw = ("\n".join(rows) + "\n").encode()
+    (FOLDER / name).write_bytes(lzma.compress(raw, preset=9) if name.endswith(".xz") else raw)
 
 
 def main() -> None:
@@ -157,6 +175,7 @@ def main() -> None:
     parser.add_argument("package", type=Path)
     package = parser.parse_args().package
     types: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
     extensions: dict[str, Any] = {}
     for path in sorted(package.glob("StructureDefinition-*.json")):
         definition = json.loads(path.read_bytes())
@@ -167,6 +186,7 @@ def main() -> None:
             "complex-type",
         ):
             types |= types_of(definition)
+            rules |= rules_of(definition)
         elif definition["type"] == "Extension":
             extensions[definition["url"]] = extension_of(definition)
     systems: dict[str, Any] = {}
@@ -181,8 +201,9 @@ def main() -> None:
     bound = {about["codes"] for one in types.values() for about in _abouts(one) if "codes" in about}
     listed = {url: value_set(sets[url], systems, sets) for url in sorted(bound & set(sets))}
     _lines("r4_types.jsonl", types)
+    _lines("r4_rules.jsonl", rules)
     _lines("r4_extensions.jsonl", extensions)
-    _lines("r4_code_systems.jsonl", systems)
+    _lines("r4_code_systems.jsonl.xz", systems)
     _lines("r4_value_sets.jsonl", {url: pairs for url, pairs in listed.items() if pairs is not None})
 
 

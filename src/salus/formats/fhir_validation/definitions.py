@@ -6,6 +6,7 @@ The tables beside this module are made from the official definitions (benchmarks
 from __future__ import annotations
 
 import json
+import lzma
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -105,8 +106,13 @@ class KnownExtension:
 
 @cache
 def _table(name: str) -> dict[str, Any]:
-    text = (files("salus.formats.fhir_validation") / name).read_text(encoding="utf-8")
-    return dict(json.loads(line) for line in text.splitlines()[1:])
+    raw = (files("salus.formats.fhir_validation") / name).read_bytes()
+    text = (lzma.decompress(raw) if name.endswith(".xz") else raw).decode("utf-8")
+    return dict(json.loads(line) for line in text.split("\n")[1:] if line)
+
+
+def _rules(names: list[str]) -> tuple[Rule, ...]:
+    return tuple(Rule(*_table("r4_rules.jsonl")[name]) for name in names)
 
 
 def kinds() -> frozenset[str]:
@@ -125,7 +131,7 @@ def shape(kind: str) -> Shape | None:
     if told is None:
         return None
     above = shape(told["above"])
-    rules = tuple(Rule(*one) for one in told["rules"])
+    rules = _rules(told["rules"])
     fields: dict[str, Field] = {}
     needed: dict[str, tuple[str, ...]] = {}
     choices: dict[str, tuple[str, ...]] = {}
@@ -162,7 +168,7 @@ def _fields(name: str, row: list[Any]) -> list[Field]:
             targets=frozenset(about.get("targets", ()))
             if kind in ("Reference", "canonical")
             else frozenset(),
-            rules=tuple(Rule(*one) for one in about.get("rules", ())),
+            rules=_rules(about.get("rules", [])),
             choice=bare if is_choice else "",
         )
         for kind in kinds
@@ -229,7 +235,7 @@ def code_system(url: str) -> CodeSystem | None:
     >>> code_system("http://hl7.org/fhir/administrative-gender").codes["male"]
     ['Male']
     """
-    told = _table("r4_code_systems.jsonl").get(url)
+    told = _table("r4_code_systems.jsonl.xz").get(url)
     return None if told is None else CodeSystem(**told)
 
 

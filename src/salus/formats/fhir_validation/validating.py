@@ -16,6 +16,7 @@ from salus.formats.fhir_validation.extensions import check_extensions
 from salus.formats.fhir_validation.issues import Noted
 from salus.formats.fhir_validation.looking import Check, Look
 from salus.formats.fhir_validation.narrative import check_div
+from salus.formats.fhir_validation.profiles import check_profiles
 from salus.formats.fhir_validation.reading import read_strictly
 from salus.formats.fhir_validation.references import check_contained, check_reference
 from salus.formats.fhir_validation.terminology import (
@@ -31,6 +32,7 @@ BY_TYPE: dict[str, tuple[Check, ...]] = {
     "CodeSystem": (check_code_system,),
     "CodeableConcept": (check_concept,),
     "Coding": (check_coding, check_bound_coding),
+    "Meta": (check_profiles,),
     "Reference": (check_reference,),
     "StructureDefinition": (check_profile,),
     "ValueSet.compose.include": (check_value_set_part,),

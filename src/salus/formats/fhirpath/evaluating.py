@@ -147,8 +147,10 @@ def truth(found: Items, what: str) -> bool | None:
 
 
 def _operation(node: Operation, this: Items, around: Around) -> Items:
-    left, right = evaluate(node.left, this, around), evaluate(node.right, this, around)
-    sign = node.sign
+    left, sign = evaluate(node.left, this, around), node.sign
+    if sign in DECIDES and truth(left, sign) is DECIDES[sign]:
+        return [item(sign != "and")]
+    right = evaluate(node.right, this, around)
     if sign in ("and", "or", "xor", "implies"):
         return _said(_logic(sign, truth(left, sign), truth(right, sign)))
     if sign in SETS:
@@ -163,6 +165,8 @@ def _operation(node: Operation, this: Items, around: Around) -> Items:
     return _arithmetic(sign, left[0], right[0])
 
 
+DECIDES = {"and": False, "or": True, "implies": False}
+"""What on the left is the answer whatever is on the right, which is then not asked."""
 SETS = frozenset(("|", "in", "contains", "=", "!=", "~", "!~", "&"))
 """Signs that have an answer where one side is empty or has several values."""
 

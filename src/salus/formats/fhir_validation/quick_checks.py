@@ -1,0 +1,323 @@
+"""What the quick way asks of parsed objects, type by type: the same as the thorough way, with a memory for codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from msgspec import UNSET
+
+from salus.formats.fhir_validation.attachments import check_attachment
+from salus.formats.fhir_validation.canonical_resources import (
+    check_code_system,
+    check_profile,
+    check_value_set_part,
+)
+from salus.formats.fhir_validation.definitions import Field, Rule, Shape, known_extension, shape, value_set
+from salus.formats.fhir_validation.invariants import BY_HAND, UNWISE
+from salus.formats.fhir_validation.issues import Noted
+from salus.formats.fhir_validation.looking import Look, Place
+from salus.formats.fhir_validation.narrative import trouble_of_div
+from salus.formats.fhir_validation.primitives import PATTERNS, trouble_of
+from salus.formats.fhir_validation.profiles import PROFILES
+from salus.formats.fhir_validation.quick_rules import NotQuick, python_name, truth
+from salus.formats.fhir_validation.quick_types import Hook
+from salus.formats.fhir_validation.references import ABSOLUTE, LOCAL, ON_A_SERVER, SEARCHED
+from salus.formats.fhir_validation.terminology import WRITTEN, check_coding
+from salus.formats.fhir_validation.validating import CHECKS
+from salus.formats.fhirpath.grammar import parse
+
+CODE = re.compile(PATTERNS["code"])
+ONLY_THOROUGH = frozenset((check_code_system, check_profile, check_value_set_part))
+REMEMBERED = 100_000
+Coded = tuple[Any, Any, Any, Any]
+
+
+class QuickChecks:
+    """The checks of objects.
+
+    ``tally``: what could not be judged in the resource at hand. ``local``: what its references to contained resources
+    say, and to what types they may lead.
+    """
+
+    def __init__(self) -> None:
+        self.tally: list[str] = []
+        self.local: list[tuple[str, frozenset[str]]] = []
+        self.codings: dict[Coded, tuple[str, ...] | None] = {}
+
+    def hook(self, form: Shape, of: Field | None) -> Hook | None:
+        """All checks of the objects of a type where they stand in an element, as one; None: there are none."""
+        if any(check in ONLY_THOROUGH for check in CHECKS.get(form.kind, ())):
+            return _refuse
+        found = [*_choices(form), *_rules(form), *_written(form)]
+        special = BY_TYPE.get(form.kind)
+        if special is not None:
+            found.append(special(self, of))
+        every = tuple(found)
+        if form.kind == "Extension" or "extension" not in form.fields:
+            return _all(every)
+        extended = self._extended(form)
+        only = every[0] if len(every) == 1 else _all(every)
+
+        def check(value: Any) -> None:
+            if value.extension is not UNSET:
+                extended(value.extension)
+            if only is not None:
+                only(value)
+
+        return check
+
+    def coding(self, told: Coded) -> None:
+        """A coding as the thorough way judges it; what it said is remembered."""
+        known = self.codings.get(told, ())
+        if known == () and told not in self.codings:
+            if len(self.codings) > REMEMBERED:
+                self.codings.clear()
+            known = self.codings[told] = _judged(told)
+        if known is None:
+            raise NotQuick
+        self.tally += known
+
+    def _extended(self, form: Shape) -> Hook:
+        stands = {form.kind, *form.above, "Element"}
+        seen: dict[str, tuple[str, ...] | None] = {}
+
+        def check(extensions: Any) -> None:
+            for one in extensions:
+                url = one.url
+                if url not in seen:
+                    if len(seen) > REMEMBERED:
+                        seen.clear()
+                    seen[url] = _extension(url, stands)
+                allowed = seen[url]
+                if allowed is None:
+                    self.tally.append("extensions")
+                elif allowed and all(getattr(one, name) is UNSET for name in allowed):
+                    raise NotQuick
+
+        return check
+
+
+def _all(every: tuple[Hook, ...]) -> Hook | None:
+    if len(every) < 2:
+        return every[0] if every else None
+
+    def check(value: Any) -> None:
+        for one in every:
+            one(value)
+
+    return check
+
+
+def _refuse(_: Any) -> None:
+    raise NotQuick
+
+
+def _each(name: str, check: Hook) -> Hook:
+    get = attrgetter(name)
+
+    def every(value: Any) -> None:
+        found = get(value)
+        if found is not UNSET:
+            for one in found:
+                check(one)
+
+    return every
+
+
+def _extension(url: str, stands: set[str]) -> tuple[str, ...] | None:
+    """Names of the values that an extension may have here; None: it is none of R4's."""
+    if not ABSOLUTE.fullmatch(url) or "|" in url:
+        raise NotQuick
+    known = known_extension(url)
+    if known is None:
+        return None
+    if known.places and not stands & set(known.places):
+        raise NotQuick
+    return tuple(f"value{kind[0].upper()}{kind[1:]}" for kind in known.kinds)
+
+
+def _judged(told: Coded) -> tuple[str, ...] | None:
+    system, code, version, display = (None if one is UNSET else one for one in told)
+    if code is not None and not CODE.fullmatch(code):
+        return None
+    if system is not None and trouble_of("uri", system):
+        return None
+    look = Look(Noted(), {})
+    value = {"system": system, "code": code, "version": version, "display": display}
+    check_coding(look, value, Place("", ()))
+    return None if look.noted.issues else tuple(look.noted.unchecked.elements())
+
+
+def _choices(form: Shape) -> list[Hook]:
+    needed = {bare for bare, names in form.needed if names != (bare,)}
+    return [
+        _one_of(tuple(map(python_name, names)), bare in needed or form.kind == "Extension", form.kind)
+        for bare, names in form.choices
+    ]
+
+
+def _one_of(names: tuple[str, ...], is_needed: bool, kind: str) -> Hook:
+    """At most one of some elements, or just one; an extension has a value or further extensions (ext-1)."""
+    every = attrgetter(*names, "extension") if kind == "Extension" else attrgetter(*names)
+    most = len(names) + (kind == "Extension")
+
+    def count(value: Any) -> None:
+        there = most - every(value).count(UNSET)
+        if there > 1 or (is_needed and not there):
+            raise NotQuick
+
+    return count
+
+
+def _rules(form: Shape) -> list[Hook]:
+    """The invariants of a type, and those of its elements where they stand."""
+    found = [_rule(rule, form) for rule in form.rules if rule.key not in BY_HAND | UNWISE]
+    for known in form.fields.values():
+        rules = [rule for rule in known.rules if rule.key not in BY_HAND | UNWISE]
+        inner = shape(known.kind)
+        for rule in rules:
+            check = _refuse if inner is None else _rule(rule, inner)
+            name = python_name(known.name)
+            found.append(_each(name, check) if known.is_list else _if_there(name, check))
+    return found
+
+
+def _if_there(name: str, check: Hook) -> Hook:
+    get = attrgetter(name)
+    return lambda value: None if (found := get(value)) is UNSET else check(found)
+
+
+def _rule(rule: Rule, form: Shape) -> Hook:
+    holds = truth(parse(rule.expression), form)
+
+    def ask(value: Any) -> None:
+        if holds(value) is False:
+            raise NotQuick
+
+    return ask
+
+
+def _written(form: Shape) -> list[Hook]:
+    """Codes that nobody lists, by how they are written."""
+    found = []
+    for known in form.fields.values():
+        pattern = WRITTEN.get(known.codes) if known.kind == "code" else None
+        if pattern is not None:
+            check = _matching(pattern)
+            name = python_name(known.name)
+            found.append(_each(name, check) if known.is_list else _if_there(name, check))
+    return found
+
+
+def _matching(pattern: re.Pattern[str]) -> Hook:
+    def match(value: str) -> None:
+        if not pattern.fullmatch(value):
+            raise NotQuick
+
+    return match
+
+
+def _coding(checks: QuickChecks, of: Field | None) -> Hook:
+    every = attrgetter("system", "code", "version", "display")
+    bound = _bound(of)
+
+    def check(value: Any) -> None:
+        checks.coding(every(value))
+        if bound is not None and value.code not in bound.get(value.system, ()):
+            raise NotQuick
+
+    return check
+
+
+def _bound(of: Field | None) -> dict[str, frozenset[str]] | None:
+    listed = value_set(of.codes) if of is not None and of.codes else None
+    return None if listed is None else listed.pairs
+
+
+def _concept(_: QuickChecks, of: Field | None) -> Hook:
+    bound = _bound(of)
+
+    def check(value: Any) -> None:
+        if bound is None:
+            return
+        codings = value.coding
+        if codings is UNSET or not any(one.code in bound.get(one.system, ()) for one in codings):
+            raise NotQuick
+
+    return check
+
+
+def _reference(checks: QuickChecks, of: Field | None) -> Hook:
+    targets = of.targets if of is not None else frozenset[str]()
+
+    def check(value: Any) -> None:
+        told = value.reference
+        if told is not UNSET and told.startswith("#"):
+            checks.local.append((told[1:], targets))
+            told = UNSET
+        kind = "" if told is UNSET else _leads_to(told)
+        if value.type is not UNSET:
+            if kind and kind != value.type:
+                raise NotQuick
+            kind = value.type
+        if kind and targets and kind not in targets:
+            raise NotQuick
+
+    return check
+
+
+def _leads_to(told: str) -> str:
+    found = LOCAL.fullmatch(told)
+    if found is None:
+        found = SEARCHED.fullmatch(told) or ON_A_SERVER.fullmatch(told)
+        if found is None:
+            if not ABSOLUTE.fullmatch(told):
+                raise NotQuick
+            return ""
+    kind = found.group(1)
+    form = shape(kind)
+    if form is None or not form.is_resource:
+        raise NotQuick
+    return kind
+
+
+def _narrative(_: QuickChecks, __: Field | None) -> Hook:
+    def check(value: Any) -> None:
+        if trouble_of_div(value.div)[0]:
+            raise NotQuick
+
+    return check
+
+
+def _attachment(_: QuickChecks, __: Field | None) -> Hook:
+    def check(value: Any) -> None:
+        if value.data is UNSET:
+            return
+        look = Look(Noted(), {})
+        told = {"data": value.data, "size": value.size, "hash": value.hash}
+        check_attachment(look, told, Place("", ()))
+        if look.noted.issues:
+            raise NotQuick
+
+    return check
+
+
+def _meta(checks: QuickChecks, _: Field | None) -> Hook:
+    def check(value: Any) -> None:
+        if value.profile is not UNSET:
+            checks.tally.extend([PROFILES] * len(value.profile))
+
+    return check
+
+
+BY_TYPE: dict[str, Callable[[QuickChecks, Field | None], Hook]] = {
+    "Attachment": _attachment,
+    "CodeableConcept": _concept,
+    "Coding": _coding,
+    "Meta": _meta,
+    "Narrative": _narrative,
+    "Reference": _reference,
+}
