@@ -23,6 +23,7 @@ HOMES = {
     "altair": ("workflows/",),
     "vl_convert": ("workflows/",),
     "jinja2": ("workflows/", "web/"),
+    "splink": ("linkage/",),
     "fastapi": ("web/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),

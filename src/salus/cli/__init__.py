@@ -74,6 +74,13 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus listen --mllp 127.0.0.1:2575 --to build/messages",
     ),
+    "link": Command(
+        "salus.cli.link",
+        "link",
+        "Find who is one patient in several systems; you decide where unsure",
+        "The road, step by step",
+        "salus link hospital.yaml --doubtful",
+    ),
     "quality": Command(
         "salus.cli.quality",
         "quality",

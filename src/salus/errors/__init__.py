@@ -3,6 +3,7 @@
     SalusError
     ├── SourceError        1xx  ways in and fetching
     ├── OutletError        15x  ways out
+    ├── LinkageError       16x  one patient in many systems
     ├── TimelineError      2xx  units, timeline, quality
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
@@ -74,15 +75,21 @@ from salus.errors.records import (
     ExpressionWrong,
     FetchFailed,
     FolderTaken,
+    IdentitiesExposed,
+    IdentitiesMissing,
     InputEmpty,
     InputMissing,
     InputUnreadable,
     JournalTaken,
     KeyUnfit,
+    LedgerBroken,
+    LinkageError,
+    NoSuchLine,
     NothingToExport,
     OtherServer,
     OtherSource,
     OutletError,
+    ReasonTells,
     ServerTrouble,
     SourceError,
     SourceFileError,
@@ -92,6 +99,7 @@ from salus.errors.records import (
     TimelineError,
     TimelineMissing,
     TimelineNotWritten,
+    TimelinesDiffer,
     UnitUnknown,
     ViewWrong,
 )
@@ -133,6 +141,8 @@ __all__ = [
     "FileTrouble",
     "FindingsFileError",
     "FolderTaken",
+    "IdentitiesExposed",
+    "IdentitiesMissing",
     "InputEmpty",
     "InputMissing",
     "InputUnreadable",
@@ -140,6 +150,8 @@ __all__ = [
     "KeyUnfit",
     "KindUnknown",
     "LearntByHeart",
+    "LedgerBroken",
+    "LinkageError",
     "LossNotFinite",
     "MetricUnknown",
     "ModelBroken",
@@ -147,6 +159,7 @@ __all__ = [
     "ModelMissing",
     "ModelNotWritten",
     "ModelOtherVersion",
+    "NoSuchLine",
     "NothingToCompare",
     "NothingToExport",
     "NothingToReport",
@@ -168,6 +181,7 @@ __all__ = [
     "ProtocolValueError",
     "RayMissing",
     "ReasonMissing",
+    "ReasonTells",
     "RunError",
     "SalusError",
     "ServerTrouble",
@@ -185,6 +199,7 @@ __all__ = [
     "TimelineError",
     "TimelineMissing",
     "TimelineNotWritten",
+    "TimelinesDiffer",
     "TooFewPatients",
     "Unexpected",
     "UnitUnknown",

@@ -156,6 +156,48 @@ class AnswerStrange(OutletError):
     code = "SAL-155"
 
 
+class LinkageError(SalusError):
+    """Who is one patient in several systems could not be read, said or undone."""
+
+    code = "SAL-160"
+
+
+class IdentitiesExposed(LinkageError):
+    """Who the patients are lies, or would lie, where others could read it."""
+
+    code = "SAL-161"
+
+
+class IdentitiesMissing(LinkageError):
+    """Nobody's identity has been read yet."""
+
+    code = "SAL-162"
+
+
+class LedgerBroken(LinkageError):
+    """A line of the ledger of links was changed, taken away or cannot be read."""
+
+    code = "SAL-163"
+
+
+class NoSuchLine(LinkageError):
+    """The ledger has no such line, or it cannot be decided, shown or undone."""
+
+    code = "SAL-164"
+
+
+class ReasonTells(LinkageError):
+    """A decision has no reason, or one that holds a value of the patient."""
+
+    code = "SAL-165"
+
+
+class TimelinesDiffer(LinkageError):
+    """Timelines of several systems cannot be one."""
+
+    code = "SAL-166"
+
+
 class TimelineError(SalusError):
     """A timeline folder is missing, incomplete or not valid."""
 

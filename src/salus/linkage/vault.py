@@ -1,0 +1,64 @@
+"""Where identities and the ledger lie: a folder that its owner alone can read, away from timelines and from git."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import polars as pl
+
+from salus.errors import IdentitiesExposed, IdentitiesMissing
+from salus.linkage.identity import IDENTITY_COLUMNS
+from salus.timeline.store import SETTINGS_FILE
+
+PEOPLE_FILE, LEDGER_FILE = "identities.parquet", "ledger.jsonl"
+OTHERS = 0o077
+OWNER_FILE, OWNER_FOLDER = 0o600, 0o700
+
+
+def open_vault(folder: Path) -> Path:
+    """Make the folder, or see that it is private. Raises IdentitiesExposed (SAL-161)."""
+    for above in (folder, *folder.resolve().parents):
+        if (above / SETTINGS_FILE).exists():
+            raise IdentitiesExposed(
+                "identities would lie inside a timeline, which is passed on",
+                where=str(folder),
+                fix="name another 'folder' in the LINK.yaml",
+            )
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=OWNER_FOLDER)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    check_private(folder)
+    return folder
+
+
+def check_private(path: Path) -> None:
+    """Refuse what others than the owner may read, list or change."""
+    if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & OTHERS:
+        raise IdentitiesExposed(
+            f"'{path.name}' can be read by others than its owner",
+            where=str(path),
+            fix=f"chmod go-rwx '{path}'",
+        )
+
+
+def write_identities(folder: Path, people: pl.DataFrame) -> None:
+    """Write the table of identities, whole or not at all, for its owner alone."""
+    partial = folder / f".{PEOPLE_FILE}.partial"
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_FILE), "wb") as file:
+        people.write_parquet(file)
+    partial.rename(folder / PEOPLE_FILE)
+
+
+def read_identities(folder: Path) -> pl.DataFrame:
+    """Read the table of identities. Raises IdentitiesMissing and IdentitiesExposed (SAL-161, SAL-162)."""
+    path = folder / PEOPLE_FILE
+    if not path.exists():
+        raise IdentitiesMissing(
+            "no identities have been read yet", where=str(folder), fix="run `salus link LINK.yaml` first"
+        )
+    check_private(folder)
+    check_private(path)
+    return pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in IDENTITY_COLUMNS.items())

@@ -1,0 +1,155 @@
+"""Read who the patients of each system are: FHIR Patients, HL7 v2 PID segments, rows of a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from salus.errors import InputEmpty
+from salus.intake.fhir_files import BROKEN, LIMITS, broken, cut, find_files, form_of, line_blocks, open_bytes
+from salus.intake.hl7v2_files import files_of
+from salus.intake.hl7v2_messages import Message, messages_of
+from salus.intake.parts import Part, subject_number
+from salus.linkage.declaration import Numbered, System, Way
+from salus.linkage.fhir_patient import Numbering, Told, bundle_resources, is_patient, read_patient
+from salus.linkage.hl7v2_pid import read_pid
+from salus.linkage.identity import Identity
+from salus.linkage.pairs import Record
+from salus.linkage.people_table import read_people
+from salus.progress import Progress
+from salus.workflows.ingest_parts import read_key
+
+NO_JSON = "no JSON"
+NO_ID = "a patient without a number"
+Found = Iterator[Told | str]
+"""Who a record is, or why there is nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Who is in one system. ``kept``: records that say who somebody is; of several of one patient the last counts."""
+
+    system: str
+    people: tuple[Identity, ...]
+    kept: int
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        """Records met."""
+        return self.kept + sum(self.rejected.values())
+
+
+def read_system(system: System, *, progress: Progress) -> Read:
+    """Read all identities of a system. Raises InputEmpty where there is none, and what readers raise."""
+    number = numbering(system, read_key(system.key))
+    found = {Way.FHIR: _fhir, Way.HL7V2: _hl7v2, Way.TABLE: _table}[system.way](system, number)
+    latest: dict[Record, tuple[str, str, Identity]] = {}
+    rejected: Counter[str] = Counter()
+    kept = 0
+    with progress.step(f"Reading who is in {system.name}", unit="records") as step:
+        for one in found:
+            step.advance()
+            if isinstance(one, str):
+                rejected[one] += 1
+                continue
+            kept += 1
+            when, identity = one
+            record, told = Record(identity.system, identity.subject), (when, repr(identity), identity)
+            latest[record] = max(latest.get(record, told), told, key=lambda told: told[:2])
+    people = tuple(_renamed(identity, system) for _, _, identity in latest.values())
+    if not people:
+        raise InputEmpty(
+            f"nobody was found among {sum(rejected.values())} records",
+            where=str(system.identities),
+            fix="name files with Patients, PID segments or rows of patients, and say in 'as' which they are",
+        )
+    return Read(system=system.name, people=people, kept=kept, rejected=dict(rejected))
+
+
+def numbering(system: System, key: bytes) -> Numbering:
+    """How the system's timeline numbers its patients: as the way in did that read it."""
+    if system.way != Way.TABLE:
+        return lambda patient: subject_number(patient, key)
+    hashed = bool(key) and system.numbered != Numbered.YAML
+
+    def number(written: str) -> int | None:
+        """A whole number, hashed where the way in hashed it."""
+        try:
+            person = int(written)
+        except ValueError:
+            return None
+        return subject_number(f"person/{person}", key) if hashed else person
+
+    return number
+
+
+def _renamed(identity: Identity, system: System) -> Identity:
+    """The same, with those who gave its identifiers named as the other systems name them."""
+    named = []
+    for one in identity.identifiers:
+        authority, _, number = one.rpartition("|")
+        named.append(f"{system.authorities.get(authority, authority)}|{number}")
+    return replace(identity, identifiers=tuple(dict.fromkeys(named)))
+
+
+def _table(system: System, number: Numbering) -> Found:
+    for one in read_people(system, number):
+        yield one if isinstance(one, str) else ("", one)
+
+
+def _hl7v2(system: System, number: Numbering) -> Found:
+    for file in files_of(system.identities):
+        with file.open() as stream:
+            for message in messages_of(stream):
+                if not isinstance(message, Message):
+                    yield message.reason
+                    continue
+                try:
+                    told = read_pid(message.text, system.name, number)
+                except ValueError:
+                    yield NO_ID
+                else:
+                    if told is not None:
+                        yield told
+
+
+def _fhir(system: System, number: Numbering) -> Found:
+    files, _ = find_files(system.identities)
+    for part in (one for whole in cut(files) for one in (whole, *whole.more)):
+        lines = _document(Path(part.where)) if form_of(Path(part.where)) == "document" else _lines(part)
+        for raw in lines:
+            if isinstance(raw, str):
+                yield raw
+                continue
+            try:
+                told = read_patient(raw, system.name, number) if is_patient(raw) else None
+            except ValueError as error:
+                yield NO_JSON if "JSON" in str(error) or "object" in str(error) else NO_ID
+            else:
+                if told is not None:
+                    yield told
+
+
+def _lines(part: Part) -> Iterator[bytes | str]:
+    for block in line_blocks(part, LIMITS):
+        if block.trouble:
+            yield block.trouble
+            continue
+        yield from (raw for raw in bytes(block.raw).split(b"\n") if raw.strip())
+
+
+def _document(path: Path) -> Iterable[bytes | str]:
+    try:
+        with open_bytes(path) as stream:
+            raw = stream.read(LIMITS.document + 1)
+    except BROKEN as error:
+        return [broken(error)]
+    if len(raw) > LIMITS.document:
+        return [LIMITS.too_large]
+    try:
+        return bundle_resources(raw)
+    except ValueError:
+        return [NO_JSON]

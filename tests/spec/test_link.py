@@ -1,0 +1,411 @@
+"""Who is one patient in several systems: weights, what speaks against a pair, people's decisions, and undoing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, date, datetime
+from math import log2
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from salus.errors import (
+    ColumnMissing,
+    IdentitiesExposed,
+    LedgerBroken,
+    NoSuchLine,
+    ReasonTells,
+    SourceKeyError,
+    SourceValueError,
+    UsageProblem,
+)
+from salus.intake.parts import subject_number
+from salus.linkage.comparing import Agreement, compare_identities
+from salus.linkage.deciding import BETTER, CHAIN, OTHER_NUMBERS, RIVAL, TWO_DIFFER, Thresholds, judge
+from salus.linkage.declaration import read_declaration
+from salus.linkage.fhir_patient import read_patient
+from salus.linkage.hl7v2_pid import read_pid
+from salus.linkage.identity import Identity, identity_frame
+from salus.linkage.ledger import Act, read_ledger, standing_lines
+from salus.linkage.links import compared_pairs, numbers_of, people_now
+from salus.linkage.pairs import Pair, Record, Standing
+from salus.progress import QUIET
+from salus.workflows.link import Signed, decide, doubtful, link, show, undo
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SIGNED = Signed(by="I. Kaya", reason="confirmed by phone", when=NOW)
+CLINIC = """\
+nr,given,family,born,sex,zip,street,ssn
+1,Anna,Meyer,1980-05-03,F,10115,12 Mill Lane,123456789
+2,Jan,Novak,1955-12-11,M,20095,1 High Street,
+3,Elif,Yilmaz,1990-01-02,F,30159,7 Park Avenue,555666777
+"""
+LAB = """\
+nr,given,family,born,sex,zip,street,ssn
+7,ANNA,Meyer,1980-05-03,F,10115,12 Mill Lane,123-45-6789
+8,Jan,Nowak,1955-12-11,M,20095,1 High Street,
+9,Jana,Nowak,1955-12-11,F,20095,1 High Street,
+10,Elif,Yilmaz,1990-01-02,F,30159,7 Park Avenue,555666778
+"""
+OTHERS = ("Noah", "Emil", "Omar", "Ben", "Finn", "Ida", "Nora", "Lena")
+"""So that Anna is no name that everybody has."""
+SYSTEM = """\
+  {name}:
+    identities: {name}.csv
+    as: table
+    columns: {{id: nr, given: given, family: family, birth_date: born, sex: sex, postcode: zip, street: street}}
+    identifiers: {{"urn:ssn": ssn}}
+"""
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Path:
+    """Two systems with seven invented records of perhaps four people."""
+    (tmp_path / "clinic.csv").write_text(CLINIC)
+    (tmp_path / "lab.csv").write_text(LAB)
+    declared = "folder: identities\nsystems:\n" + SYSTEM.format(name="clinic") + SYSTEM.format(name="lab")
+    (tmp_path / "link.yaml").write_text(declared)
+    return tmp_path / "link.yaml"
+
+
+def run(path: Path) -> dict[str, int]:
+    """Link once; what was added."""
+    return link(path, now=NOW, progress=QUIET).added
+
+
+def record(system: str, subject: int, **told: object) -> Identity:
+    """Anna, as a system has her."""
+    anna: dict[str, object] = {
+        "given": "Anna",
+        "family": "Meyer",
+        "birth_date": date(1980, 5, 3),
+        "sex": "F",
+        "street": "12 Mill Lane",
+        "postcode": "10115",
+    }
+    return Identity(system=system, subject=subject, id=str(subject), **{**anna, **told})  # type: ignore[arg-type]
+
+
+def judged(*people: Identity, limits: Thresholds = Thresholds(doubt=-20)) -> dict[str, tuple[str, str]]:  # noqa: B008
+    """How each pair stands, and why."""
+    frame = identity_frame(people)
+    compared = compared_pairs(compare_identities(frame, at_least=limits.doubt))
+    return {
+        str(one.compared.pair): (one.standing.value, one.reason)
+        for one in judge(compared, {}, numbers=numbers_of(frame), limits=limits)
+    }
+
+
+def test_the_weight_is_the_sum_over_fields_and_the_odds_before():
+    """Two records a system, one pair alike in birth date and sex: names apart so that nothing depends on commonness."""
+    people = [
+        record("a", 1, given="", family="", postcode="", street="", phone="030 1234567"),
+        record("b", 2, given="", family="", postcode="", street="", phone="030 1234567"),
+    ]
+    pairs = compare_identities(identity_frame(people), at_least=-20)
+    # one pair of records, half a person in both: odds 0.5 : 0.5, log2 = 0
+    expected = log2(0.94 / 0.00004) + log2(0.99 / 0.5) + log2(0.60 / 0.0005)
+    assert pairs["weight"].to_list() == [pytest.approx(expected, abs=1e-5)]
+    assert pairs["given"].to_list() == ["not said"]
+
+
+@pytest.mark.parametrize(
+    ("told", "field", "agreement"),
+    [
+        ({"given": "ANNA MARIA"}, "given", "same"),
+        ({"given": "Ana"}, "given", "similar"),
+        ({"given": "A."}, "given", "in part"),
+        ({"given": "Meyer", "family": "Anna"}, "given", "swapped"),
+        ({"given": "Meyer", "family": "Anna Maria"}, "given", "swapped"),
+        ({"given": "Berta"}, "given", "different"),
+        ({"given": ""}, "given", "not said"),
+        ({"family": "Méyer"}, "family", "same"),
+        ({"family": "Brandt", "former": "Meyer"}, "family", "former"),
+        ({"birth_date": date(1980, 3, 5)}, "birth_date", "swapped"),
+        ({"birth_date": date(1990, 5, 3)}, "birth_date", "similar"),
+        ({"birth_date": date(1981, 6, 4)}, "birth_date", "different"),
+        ({"street": "12 Mill Laine"}, "address", "similar"),
+        ({"street": "40 High Street"}, "address", "in part"),
+        ({"phone": "+49 30 1234567"}, "phone", "same"),
+        ({"phone": "030 1234576"}, "phone", "similar"),
+        ({"identifiers": ("urn:ssn|123-45-6789",)}, "identifiers", "same"),
+        ({"identifiers": ("urn:ssn|123456780",)}, "identifiers", "different"),
+        ({"identifiers": ("urn:other|123456789",)}, "identifiers", "not said"),
+    ],
+)
+def test_how_far_two_records_agree(told, field, agreement):
+    left = record("a", 1, phone="0049301234567", identifiers=("urn:ssn|123456789",))
+    pairs = compare_identities(identity_frame([left, record("b", 2, **told)]), at_least=-40)
+    assert pairs[field].to_list() == [agreement]
+
+
+def test_records_of_one_system_are_never_compared():
+    assert not judged(record("a", 1), record("a", 2))
+
+
+def test_the_same_in_all_is_accepted():
+    assert judged(record("a", 1), record("b", 2))["a/1 = b/2"][0] == "accepted"
+
+
+def test_another_number_of_the_same_authority_goes_to_a_person():
+    left, right = record("a", 1, identifiers=("urn:ssn|1",)), record("b", 2, identifiers=("urn:ssn|2",))
+    assert judged(left, right)["a/1 = b/2"] == ("doubtful", OTHER_NUMBERS)
+
+
+def test_a_sister_at_the_same_address_is_refused():
+    """Given name and birth date differ: name, address and phone are the family's."""
+    sister = record("b", 2, given="Clara", birth_date=date(1983, 9, 21), phone="030 1234567")
+    assert judged(record("a", 1, phone="030 1234567"), sister)["a/1 = b/2"] == ("refused", TWO_DIFFER)
+
+
+def test_a_twin_is_doubtful_where_the_other_twin_is_not_there_and_refused_where_she_is():
+    """Name of the family, birth date, sex and address are shared; only the given name tells twins apart."""
+    anna, berta = record("a", 1), record("b", 3, given="Berta")
+    assert judged(anna, berta)["a/1 = b/3"][0] == "doubtful"
+    others = [
+        record("a", 10 + n, given=name, family=name, postcode="", street="", birth_date=None)
+        for n, name in enumerate(OTHERS)
+    ]
+    both = judged(anna, record("b", 2), berta, *others)
+    assert both == {
+        "a/1 = b/2": ("accepted", both["a/1 = b/2"][1]),
+        "a/1 = b/3": ("refused", BETTER),
+    }
+
+
+def test_two_records_that_fit_nearly_as_well_both_go_to_a_person():
+    found = judged(record("a", 1), record("b", 2), record("b", 3))
+    assert found == {"a/1 = b/2": ("doubtful", RIVAL), "a/1 = b/3": ("doubtful", RIVAL)}
+
+
+def test_a_chain_that_ends_in_a_contradiction_goes_to_a_person():
+    """a and c bear different numbers; b bears none and fits both: the weaker link of b is not made."""
+    first = record("a", 1, identifiers=("urn:ssn|1",), phone="030 1234567")
+    middle = record("b", 2, phone="030 1234567")
+    last = record("c", 3, identifiers=("urn:ssn|2",))
+    found = judged(first, middle, last)
+    assert found["a/1 = b/2"][0] == "accepted"
+    assert found["b/2 = c/3"] == ("doubtful", CHAIN)
+    assert found["a/1 = c/3"] == ("doubtful", OTHER_NUMBERS)
+
+
+def test_a_run_links_waits_and_does_not_repeat_itself(hospital):
+    """Anna is sure; Jan has a near namesake of the other sex; Elif's numbers differ by a digit."""
+    assert run(hospital) == {"accepted": 1, "doubtful": 3}
+    lines = {str(line.pair): line.act for line in read_ledger(hospital.parent / "identities")}
+    assert lines == {
+        "clinic/1 = lab/7": Act.ACCEPTED,
+        "clinic/2 = lab/8": Act.DOUBTED,
+        "clinic/2 = lab/9": Act.DOUBTED,
+        "clinic/3 = lab/10": Act.DOUBTED,
+    }
+    assert run(hospital) == {}
+
+
+def test_what_a_person_decides_stands_and_settles_the_rest(hospital):
+    run(hospital)
+    jan = next(line for line in doubtful(hospital) if line.pair.right == Record("lab", 8))
+    decide(hospital, jan.number, Standing.ACCEPTED, signed=SIGNED)
+    run(hospital)
+    folder = hospital.parent / "identities"
+    standing = standing_lines(read_ledger(folder))
+    accepted = standing[Pair(Record("clinic", 2), Record("lab", 8))]
+    assert (accepted.act, accepted.who, accepted.reason) == (Act.ACCEPTED, "I. Kaya", "confirmed by phone")
+    assert people_now(read_ledger(folder)).members(Record("lab", 8)) == [
+        Record("clinic", 2),
+        Record("lab", 8),
+    ]
+
+
+def test_a_link_undone_is_as_if_never_made_and_is_not_made_again_by_itself(hospital):
+    run(hospital)
+    folder = hospital.parent / "identities"
+    undone = undo(hospital, 1, signed=SIGNED)
+    assert people_now(read_ledger(folder)).members(Record("lab", 7)) == [Record("lab", 7)]
+    assert run(hospital) == {"doubtful": 1}
+    assert people_now(read_ledger(folder)).members(Record("lab", 7)) == [Record("lab", 7)]
+    undo(hospital, len(read_ledger(folder)), signed=SIGNED)
+    undo(hospital, undone.number, signed=SIGNED)
+    assert len(people_now(read_ledger(folder)).members(Record("lab", 7))) == 2
+
+
+def test_two_that_a_person_told_apart_are_not_joined_through_a_third(tmp_path):
+    """a = b and b = c are accepted; a person says a and c are two."""
+    text = "nr,given,family,born,sex,zip,street,ssn\n1,Anna,Meyer,1980-05-03,F,10115,12 Mill Lane,\n"
+    declared = "folder: identities\nsystems:\n"
+    for name in "abc":
+        (tmp_path / f"{name}.csv").write_text(text)
+        declared += SYSTEM.format(name=name)
+    path = tmp_path / "link.yaml"
+    path.write_text(declared)
+    assert run(path) == {"accepted": 3}
+    lines = read_ledger(tmp_path / "identities")
+    apart = next(line for line in lines if line.pair == Pair(Record("a", 1), Record("c", 1)))
+    decide(path, apart.number, Standing.REFUSED, signed=SIGNED)
+    groups = people_now(read_ledger(tmp_path / "identities"))
+    assert Record("c", 1) not in groups.members(Record("a", 1))
+
+
+def test_looking_shows_values_and_is_written_down(hospital):
+    run(hospital)
+    rows = {row[0]: row[1:] for row in show(hospital, 2, signed=SIGNED)}
+    assert rows["family"] == ("similar", "Novak", "Nowak")
+    last = read_ledger(hospital.parent / "identities")[-1]
+    assert (last.act, last.who) == (Act.SHOWN, "I. Kaya")
+
+
+def test_what_is_private_is_the_owner_s_alone(hospital):
+    run(hospital)
+    folder = hospital.parent / "identities"
+    for name, mode in ((".", 0o700), ("identities.parquet", 0o600), ("ledger.jsonl", 0o600)):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == mode
+    assert (folder / ".gitignore").read_text() == "*\n"
+    folder.chmod(0o755)
+    with pytest.raises(IdentitiesExposed):
+        run(hospital)
+
+
+def test_identities_never_lie_inside_a_timeline(hospital, tmp_path):
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "dataset.json").write_text("{}")
+    with pytest.raises(IdentitiesExposed):
+        run(hospital)
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "  ", "both are ANNA", "born 03.05.1980", "same 123 456 789", "lives in mill lane"]
+)
+def test_a_reason_that_is_empty_or_names_a_value_is_refused(hospital, reason):
+    run(hospital)
+    with pytest.raises(ReasonTells) as caught:
+        undo(hospital, 1, signed=Signed(by="I. Kaya", reason=reason, when=NOW))
+    assert "ANNA" not in str(caught.value)
+    assert len(read_ledger(hospital.parent / "identities")) == 4
+
+
+def test_nobody_decides_without_a_name(hospital):
+    run(hospital)
+    with pytest.raises(UsageProblem):
+        decide(hospital, 2, Standing.ACCEPTED, signed=Signed(by=" ", reason="sure", when=NOW))
+
+
+@pytest.mark.parametrize("number", [0, -1, 99])
+def test_a_line_that_is_not_there(hospital, number):
+    run(hospital)
+    with pytest.raises(NoSuchLine):
+        decide(hospital, number, Standing.ACCEPTED, signed=SIGNED)
+
+
+def test_a_line_cannot_be_undone_twice(hospital):
+    run(hospital)
+    undo(hospital, 1, signed=SIGNED)
+    with pytest.raises(NoSuchLine):
+        undo(hospital, 1, signed=SIGNED)
+
+
+@pytest.mark.parametrize("change", ["edit", "remove", "garble"])
+def test_a_ledger_that_was_changed_is_noticed(hospital, change):
+    run(hospital)
+    path = hospital.parent / "identities" / "ledger.jsonl"
+    lines = path.read_text().splitlines()
+    if change == "edit":
+        told = json.loads(lines[1])
+        lines[1] = json.dumps({**told, "act": "accepted"})
+    elif change == "remove":
+        del lines[1]
+    else:
+        lines[1] = lines[1][:40]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(LedgerBroken):
+        doubtful(hospital)
+
+
+def test_a_declaration_is_read_strictly(hospital):
+    text = hospital.read_text()
+    for wrong, error in (
+        (text.replace("as: table", "as: tables"), SourceValueError),
+        (text + "key_file: x\n", SourceKeyError),
+        (text.split("  lab:")[0], SourceValueError),
+        (text.replace("id: nr, ", ""), SourceValueError),
+        (text + "thresholds: {accept: 1, doubt: 2}\n", SourceValueError),
+    ):
+        hospital.write_text(wrong)
+        with pytest.raises(error):
+            read_declaration(hospital)
+    hospital.write_text(text.replace("family: family", "family: surname"))
+    with pytest.raises(ColumnMissing):
+        run(hospital)
+
+
+def test_rows_without_a_number_are_counted(hospital):
+    path = hospital.parent / "lab.csv"
+    path.write_text(LAB + ",Nobody,Nobody,,,,,\nx,Nobody,Nobody,,,,,\n")
+    lab = link(hospital, now=NOW, progress=QUIET).read[1]
+    assert (lab.read, lab.kept, sum(lab.rejected.values())) == (6, 4, 2)
+
+
+def test_a_fhir_patient_is_read():
+    """The official name, not the nickname; the maiden name as former; the new address; numbers that hold."""
+    patient = {
+        "resourceType": "Patient",
+        "id": "p1",
+        "meta": {"lastUpdated": "2026-01-01T00:00:00Z"},
+        "identifier": [
+            {"system": "urn:ssn", "value": "123-45-6789"},
+            {"system": "urn:old", "value": "1", "use": "old"},
+            {"value": "no authority"},
+        ],
+        "name": [
+            {"use": "nickname", "given": ["Annie"]},
+            {"use": "maiden", "family": "Brandt"},
+            {"use": "official", "family": "Meyer", "given": ["Anna", "Maria"]},
+        ],
+        "telecom": [{"system": "email", "value": "a@b"}, {"system": "phone", "value": "030 1234567"}],
+        "gender": "female",
+        "birthDate": "1980-05-03",
+        "address": [{"use": "old", "postalCode": "1"}, {"line": ["12 Mill Lane"], "postalCode": "10115"}],
+    }
+    when, anna = read_patient(json.dumps(patient).encode(), "clinic", subject_number) or ("", None)
+    assert when == "2026-01-01T00:00:00Z"
+    assert anna == record(
+        "clinic",
+        subject_number("Patient/p1"),
+        given="Anna Maria",
+        former="Brandt",
+        phone="030 1234567",
+        identifiers=("urn:ssn|123-45-6789",),
+    ).__class__(**{**{name: getattr(anna, name) for name in anna.__slots__}, "id": "p1"})
+    assert read_patient(b'{"resourceType": "Observation", "id": "o"}', "clinic", subject_number) is None
+    with pytest.raises(ValueError, match="without an id"):
+        read_patient(b'{"resourceType": "Patient"}', "clinic", subject_number)
+
+
+def test_a_pid_segment_is_read():
+    message = (
+        "MSH|^~\\&|LAB|HOSP|||20260101120000||ADT^A08|1|P|2.5\r"
+        "PID|1||0042^^^HOSP^MR~77^^^^VN||Meyer^Anna^Maria~Brandt^Anna^^^^^M||19800503|F|||12 Mill Lane^^Berlin^^10115"
+        "||030 1234567||||||123456789\r"
+    )
+    when, anna = read_pid(message, "lab", subject_number) or ("", None)
+    assert when == "20260101120000"
+    assert anna == Identity(
+        system="lab",
+        subject=subject_number("HOSP|0042"),
+        id="0042",
+        given="Anna Maria",
+        family="Meyer",
+        former="Brandt",
+        birth_date=date(1980, 5, 3),
+        sex="F",
+        street="12 Mill Lane",
+        postcode="10115",
+        phone="030 1234567",
+        identifiers=("HOSP|0042", "SS|123456789"),
+    )
+
+
+def test_agreements_have_words_for_people():
+    assert {word.value for word in Agreement} >= {"same", "different", "not said"}
+    assert isinstance(identity_frame([]), pl.DataFrame)
