@@ -37,5 +37,7 @@ def _words(one: Identity) -> set[str]:
 def _numbers(one: Identity) -> set[str]:
     numbers = {re.sub(r"\D", "", text) for text in (one.phone, one.id, *one.identifiers)}
     if one.birth_date is not None:
+        year, month, day = one.birth_date.timetuple()[:3]
+        numbers |= {f"{day}{month}{year}", f"{month}{day}{year}", f"{year}{month}{day}"}
         numbers |= {one.birth_date.strftime(form) for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%d%m%y")}
     return {number for number in numbers if len(number) >= 4}
