@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from benchmarks import intake_fhir, intake_hl7v2, intake_large, intake_omop
+from benchmarks import intake_fhir, intake_hl7v2, intake_large, intake_link, intake_omop
 from benchmarks.rows import Row, read_rows, write_rows
 
 PARTS: dict[str, Callable[..., list[Row]]] = {
@@ -15,8 +15,15 @@ PARTS: dict[str, Callable[..., list[Row]]] = {
     "large": intake_large.rows,
     "omop": intake_omop.rows,
     "hl7v2": intake_hl7v2.rows,
+    "link": intake_link.rows,
 }
-NAMES = {"fhir": ("fhir", "sql_on_fhir"), "large": ("large",), "omop": ("omop",), "hl7v2": ("hl7v2", "mllp")}
+NAMES = {
+    "fhir": ("fhir", "sql_on_fhir"),
+    "large": ("large",),
+    "omop": ("omop",),
+    "hl7v2": ("hl7v2", "mllp"),
+    "link": ("link",),
+}
 """How the names of a part's rows begin: rows of parts that are not measured again stay as they are."""
 
 

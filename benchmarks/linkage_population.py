@@ -103,6 +103,11 @@ class Population:
     records: tuple[Identity, ...]
     truth: dict[tuple[str, int], int]
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems' names."""
+        return SYSTEMS
+
 
 def read_pool(archive: Path) -> Pool:
     """Names, streets and postcodes of the Patients in an archive of Synthea's FHIR bundles."""
