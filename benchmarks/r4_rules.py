@@ -27,6 +27,9 @@ CORRECTED = {
     "que-12": "enableWhen.count() > 1 implies enableBehavior.exists()",
     # The expression asks whether the version is among the guide's: %context is the element, not a variable of it.
     "ig-2": "definition.resource.fhirVersion.all(%resource.fhirVersion contains $this)",
+    # Of what is absent nothing is asked: an empty answer is no yes.
+    "bdl-8": "fullUrl.empty() or fullUrl.contains('/_history/').not()",
+    "ras-2": "probability.empty() or (probability is decimal implies (probability as decimal) <= 100)",
     "ig-1": "resource.groupingId.all(%resource.definition.grouping.id contains $this)",
 }
 """Expressions that do not say what the words of their rule say."""
@@ -68,7 +71,7 @@ def _about(element: dict[str, Any]) -> dict[str, Any]:
         for kind in element.get("type", [])
         for target in kind.get("targetProfile", [])
     ]
-    if targets and "Resource" not in targets:
+    if targets and not {"Resource", "Any"} & set(targets):
         told["targets"] = sorted(set(targets))
     binding = element.get("binding", {})
     if binding.get("strength") == "required" and "valueSet" in binding:
@@ -189,6 +192,7 @@ def main() -> None:
             rules |= rules_of(definition)
         elif definition["type"] == "Extension":
             extensions[definition["url"]] = extension_of(definition)
+    searches = [json.loads(path.read_bytes()) for path in sorted(package.glob("SearchParameter-*.json"))]
     systems: dict[str, Any] = {}
     for path in sorted(package.glob("CodeSystem-*.json")):
         system = json.loads(path.read_bytes())
@@ -202,6 +206,7 @@ def main() -> None:
     listed = {url: value_set(sets[url], systems, sets) for url in sorted(bound & set(sets))}
     _lines("r4_types.jsonl", types)
     _lines("r4_rules.jsonl", rules)
+    _lines("r4_searches.jsonl", {one["url"]: [one["type"], one.get("base", [])] for one in searches})
     _lines("r4_extensions.jsonl", extensions)
     _lines("r4_code_systems.jsonl.xz", systems)
     _lines("r4_value_sets.jsonl", {url: pairs for url, pairs in listed.items() if pairs is not None})

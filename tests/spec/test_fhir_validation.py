@@ -86,9 +86,10 @@ def test_one_thing_wrong_is_one_issue_at_its_place(members, wanted):
 
 
 def test_a_value_beside_its_extension_is_one_element():
-    """``status`` with nothing but an extension is there (cardinality), and is no null."""
+    """Where an extension says why there is no value the element is there, unless one of certain codes is required."""
     absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
-    assert not errors(changed(status=None, _status={"extension": [absent]}))
+    assert not errors(changed(effectiveDateTime=None, _effectiveDateTime={"extension": [absent]}))
+    assert errors(changed(status=None, _status={"extension": [absent]})) == [("binding", "Observation.status")]
     name = {"given": ["Ann", None], "_given": [None, {"extension": [absent]}]}
     assert not errors({"resourceType": "Patient", "name": [name]})
     assert errors({"resourceType": "Patient", "name": [{"given": ["Ann", None]}]}) == [

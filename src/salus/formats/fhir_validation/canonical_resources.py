@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from salus.formats.fhir_validation.definitions import PRIMITIVES, Shape, shape
+from salus.formats.fhir_validation.expressions import check_filter
 from salus.formats.fhir_validation.looking import Look, Place
 from salus.formats.fhir_validation.terminology import ABSOLUTE, check_coding
 
@@ -24,6 +25,8 @@ def check_value_set_part(look: Look, value: dict[str, Any], place: Place) -> Non
     if isinstance(system, str) and not ABSOLUTE.fullmatch(system):
         look.noted.error("coding-system", f"{place.where}.system", "the URI of a code system is absolute")
         return
+    for number, one in enumerate(_objects(value.get("filter"))):
+        check_filter(look, one, Place(f"{place.where}.filter[{number}]", (str(system),)))
     for number, one in enumerate(_objects(value.get("concept"))):
         where = f"{place.where}.concept[{number}]"
         check_coding(look, {"system": system, "code": one.get("code")}, Place(where, place.names))
@@ -38,6 +41,10 @@ def _concepts(value: object) -> Iterator[dict[str, Any]]:
 def check_code_system(look: Look, value: dict[str, Any], place: Place) -> None:
     """A complete code system has as many concepts as it says, and properties as it declares them."""
     concepts = list(_concepts(value.get("concept")))
+    if "supplements" in value and value.get("content") != "supplement":
+        look.noted.error(
+            "codesystem-supplement", f"{place.where}.content", "what supplements is a supplement"
+        )
     count = value.get("count")
     if value.get("content") == "complete" and isinstance(count, int) and concepts and count != len(concepts):
         look.noted.error("codesystem-count", f"{place.where}.count", "not the number of its concepts")

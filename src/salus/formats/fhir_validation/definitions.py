@@ -259,6 +259,13 @@ def value_set(url: str) -> ValueSet | None:
 
 
 @cache
+def search_parameter(url: str) -> tuple[str, tuple[str, ...]] | None:
+    """The type of a search parameter of R4 and the types of resources that it searches; None: it is none of R4's."""
+    told = _table("r4_searches.jsonl").get(url)
+    return None if told is None else (told[0], tuple(told[1]))
+
+
+@cache
 def known_extension(url: str) -> KnownExtension | None:
     """What R4 says of an extension of its own; None where it is somebody else's."""
     told = _table("r4_extensions.jsonl").get(url)

@@ -26,7 +26,7 @@ def _parsed(expression: str) -> Node | None:
 
 
 def holds(rule: Rule, of: Item, resource: Item | None, root: Item | None) -> bool | None:
-    """Whether a rule holds; None where that cannot be said. An empty answer is no offence."""
+    """Whether a rule holds; None where that cannot be said. An empty answer is no yes."""
     if rule.key in BY_HAND or rule.key in UNWISE:
         return True
     node = _parsed(rule.expression)
@@ -36,4 +36,4 @@ def holds(rule: Rule, of: Item, resource: Item | None, root: Item | None) -> boo
         found = evaluate(node, [of], Around(resource=resource, root=root))
     except ExpressionWrong:
         return None
-    return not found or found[0].value is not False
+    return bool(found) and found[0].value is not False

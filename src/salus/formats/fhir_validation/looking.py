@@ -181,8 +181,7 @@ class Look:
             else:
                 self.object_at(beside, form, Place(place.where, place.names))
         if value is None:
-            if beside is None:
-                self.noted.error("json-null", place.where, "null: leave the element out")
+            self._without(beside, known, place.where)
             return
         trouble = trouble_of(known.kind, value)
         if trouble:
@@ -196,6 +195,13 @@ class Look:
             check(self, {"value": value}, place)
         for rule in known.rules:
             self.ask(rule, Item(value, known.kind, beside), place.where)
+
+    def _without(self, beside: object, known: Field, where: str) -> None:
+        """What is wrong where there is no value but, at best, an extension that says why."""
+        if beside is None:
+            self.noted.error("json-null", where, "null: leave the element out")
+        elif known.codes and known.kind == "code" and value_set(known.codes) is not None:
+            self.noted.error("binding", where, f"no code, where one of {known.codes} is required")
 
 
 def _safe(name: str) -> str:

@@ -16,6 +16,7 @@ from salus.formats.fhir_validation.canonical_resources import (
     check_value_set_part,
 )
 from salus.formats.fhir_validation.definitions import Field, Rule, Shape, known_extension, shape, value_set
+from salus.formats.fhir_validation.expressions import check_expression
 from salus.formats.fhir_validation.invariants import BY_HAND, UNWISE
 from salus.formats.fhir_validation.issues import Noted
 from salus.formats.fhir_validation.looking import Look, Place
@@ -25,12 +26,19 @@ from salus.formats.fhir_validation.profiles import PROFILES
 from salus.formats.fhir_validation.quick_rules import NotQuick, python_name, truth
 from salus.formats.fhir_validation.quick_types import Hook
 from salus.formats.fhir_validation.references import ABSOLUTE, LOCAL, ON_A_SERVER, SEARCHED
+from salus.formats.fhir_validation.searches import check_search_parameter, check_stated_search
 from salus.formats.fhir_validation.terminology import WRITTEN, check_coding
 from salus.formats.fhir_validation.validating import CHECKS
+from salus.formats.fhir_validation.vital_signs import DEGREES, lacks_code
 from salus.formats.fhirpath.grammar import parse
 
 CODE = re.compile(PATTERNS["code"])
-ONLY_THOROUGH = frozenset((check_code_system, check_profile, check_value_set_part))
+ONLY_THOROUGH = frozenset(
+    (
+        *(check_code_system, check_profile, check_value_set_part),
+        *(check_expression, check_search_parameter, check_stated_search),
+    )
+)
 REMEMBERED = 100_000
 Coded = tuple[Any, Any, Any, Any]
 
@@ -194,22 +202,28 @@ def _rule(rule: Rule, form: Shape) -> Hook:
     holds = truth(parse(rule.expression), form)
 
     def ask(value: Any) -> None:
-        if holds(value) is False:
+        if holds(value) is not True:
             raise NotQuick
 
     return ask
 
 
 def _written(form: Shape) -> list[Hook]:
-    """Codes that nobody lists, by how they are written."""
+    """Codes that nobody lists, by how they are written; canonicals of R4's own definitions are not quick."""
     found = []
     for known in form.fields.values():
         pattern = WRITTEN.get(known.codes) if known.kind == "code" else None
-        if pattern is not None:
-            check = _matching(pattern)
+        elsewhere = known.kind == "canonical" and known.targets
+        if pattern is not None or elsewhere:
+            check = _refuse_r4 if pattern is None else _matching(pattern)
             name = python_name(known.name)
             found.append(_each(name, check) if known.is_list else _if_there(name, check))
     return found
+
+
+def _refuse_r4(value: str) -> None:
+    if value.startswith("http://hl7.org/fhir/"):
+        raise NotQuick
 
 
 def _matching(pattern: re.Pattern[str]) -> Hook:
@@ -313,11 +327,28 @@ def _meta(checks: QuickChecks, _: Field | None) -> Hook:
     return check
 
 
+def _observation(_: QuickChecks, __: Field | None) -> Hook:
+    def check(value: Any) -> None:
+        amount = value.valueQuantity
+        if amount is UNSET or amount.code not in DEGREES or value.category is UNSET:
+            return
+        categories = [pair for one in value.category for pair in _pairs(one)]
+        if lacks_code(amount.code, categories, _pairs(value.code)):
+            raise NotQuick
+
+    return check
+
+
+def _pairs(concept: Any) -> list[tuple[Any, Any]]:
+    return [] if concept.coding is UNSET else [(one.system, one.code) for one in concept.coding]
+
+
 BY_TYPE: dict[str, Callable[[QuickChecks, Field | None], Hook]] = {
     "Attachment": _attachment,
     "CodeableConcept": _concept,
     "Coding": _coding,
     "Meta": _meta,
     "Narrative": _narrative,
+    "Observation": _observation,
     "Reference": _reference,
 }

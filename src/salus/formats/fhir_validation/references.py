@@ -11,6 +11,7 @@ from salus.formats.fhir_validation.looking import Look, Place
 
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+")
 LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?(?:#\S*)?")
+OF_R4 = re.compile(r"http://hl7\.org/fhir/([A-Z][A-Za-z]+)/[^/]+")
 SEARCHED = re.compile(r"([A-Z][A-Za-z]+)\?\S+")
 ON_A_SERVER = re.compile(
     r"https?://\S*/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?"
@@ -29,6 +30,19 @@ def check_reference(look: Look, value: dict[str, Any], place: Place) -> None:
     targets = place.of.targets if place.of else frozenset[str]()
     if kind and targets and kind not in targets:
         look.noted.error("reference-type", place.where, f"not to {kind}: to {', '.join(sorted(targets))}")
+
+
+def check_canonical(look: Look, told: dict[str, Any], place: Place) -> None:
+    """A canonical of a definition of R4 itself is of a type that the element takes."""
+    targets = place.of.targets if place.of else frozenset[str]()
+    found = OF_R4.fullmatch(told["value"])
+    if found is None or not targets or found.group(1) in targets:
+        return
+    form = shape(found.group(1))
+    if form is not None and form.is_resource:
+        look.noted.error(
+            "canonical-type", place.where, f"not to {form.kind}: to {', '.join(sorted(targets))}"
+        )
 
 
 def _kind_of(look: Look, told: str, place: Place) -> str:

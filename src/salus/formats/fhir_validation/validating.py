@@ -12,19 +12,22 @@ from salus.formats.fhir_validation.canonical_resources import (
     check_value_set_part,
 )
 from salus.formats.fhir_validation.definitions import kinds, shape
+from salus.formats.fhir_validation.expressions import check_expression
 from salus.formats.fhir_validation.extensions import check_extensions
 from salus.formats.fhir_validation.issues import Noted
 from salus.formats.fhir_validation.looking import Check, Look
 from salus.formats.fhir_validation.narrative import check_div
 from salus.formats.fhir_validation.profiles import check_profiles
 from salus.formats.fhir_validation.reading import read_strictly
-from salus.formats.fhir_validation.references import check_contained, check_reference
+from salus.formats.fhir_validation.references import check_canonical, check_contained, check_reference
+from salus.formats.fhir_validation.searches import check_search_parameter, check_stated_search
 from salus.formats.fhir_validation.terminology import (
     check_bound_coding,
     check_code,
     check_coding,
     check_concept,
 )
+from salus.formats.fhir_validation.vital_signs import check_vital_sign
 
 BY_TYPE: dict[str, tuple[Check, ...]] = {
     "Attachment": (check_attachment,),
@@ -35,6 +38,11 @@ BY_TYPE: dict[str, tuple[Check, ...]] = {
     "Meta": (check_profiles,),
     "Reference": (check_reference,),
     "StructureDefinition": (check_profile,),
+    "CapabilityStatement.rest.resource.searchParam": (check_stated_search,),
+    "Expression": (check_expression,),
+    "Observation": (check_vital_sign,),
+    "SearchParameter": (check_search_parameter,),
+    "canonical": (check_canonical,),
     "ValueSet.compose.include": (check_value_set_part,),
     "code": (check_code,),
     "xhtml": (check_div,),
