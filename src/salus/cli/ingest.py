@@ -12,6 +12,7 @@ import typer
 from salus.cli import console
 from salus.errors import UsageProblem, nearest
 from salus.intake.books import Books
+from salus.intake.fhir_validated import Validation
 from salus.intake.hl7v2 import How
 from salus.intake.omop_place import OmopPlace
 from salus.progress import Progress
@@ -36,6 +37,7 @@ class _Asked:
     views: Path | None
     key: Path | None
     processes: int | None
+    validation: Validation
 
 
 def _yaml(asked: _Asked, progress: Progress) -> Books:
@@ -43,7 +45,13 @@ def _yaml(asked: _Asked, progress: Progress) -> Books:
 
 
 def _fhir(asked: _Asked, progress: Progress) -> Books:
-    how = FhirHow(zone=asked.zone, views=asked.views, key=asked.key, processes=asked.processes)
+    how = FhirHow(
+        zone=asked.zone,
+        views=asked.views,
+        key=asked.key,
+        processes=asked.processes,
+        validation=asked.validation,
+    )
     return ingest_fhir_source(asked.source, asked.to, how, progress=progress)
 
 
@@ -103,14 +111,21 @@ def ingest(
     processes: Annotated[
         int, typer.Option(help="How many processors read (with --as fhir, omop or meds).", min=1)
     ] = 1,
+    validation: Annotated[
+        Validation,
+        typer.Option(
+            "--validate",
+            help="What breaks FHIR R4 (with --as fhir): count it by rule and place, or reject it too.",
+        ),
+    ] = Validation.OFF,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Read a source's files into a timeline, with balanced books."""
     _check_zone(zone)
     form = form or form_seen(source)
-    _check_options(form, key=key, ray=ray, processes=processes)
-    asked = _Asked(source, to, inputs, zone, schema, views, key, None if ray else processes)
+    asked = _Asked(source, to, inputs, zone, schema, views, key, None if ray else processes, validation)
+    _check_options(form, asked, ray=ray)
     with console.session(as_json) as progress, console.on_cluster(ray):
         books = _READERS[form](asked, progress)
     console.result(books.as_json() | {"timeline": str(to)}, as_json, _lines(books, to))
@@ -125,9 +140,15 @@ def _check_zone(zone: str) -> None:
         )
 
 
-def _check_options(form: Form, *, key: Path | None, ray: str | None, processes: int) -> None:
+def _check_options(form: Form, asked: _Asked, *, ray: str | None) -> None:
     """Refuse what a way in would pass over in silence."""
-    if key is not None and form is Form.YAML:
+    if asked.validation is not Validation.OFF and form is not Form.FHIR:
+        raise UsageProblem(
+            f"there are no rules to validate {form.value} by",
+            where="--validate",
+            fix="leave --validate out; salus quality says how good the timeline is",
+        )
+    if asked.key is not None and form is Form.YAML:
         raise UsageProblem(
             "a source.yaml says itself who the patients are: --key is not used",
             where="--key",
@@ -139,7 +160,7 @@ def _check_options(form: Form, *, key: Path | None, ray: str | None, processes: 
             where="--ray",
             fix="leave --ray out; omop and meds use --processes N processors of this one",
         )
-    if processes > 1 and form in (Form.YAML, Form.HL7V2):
+    if (asked.processes or 1) > 1 and form in (Form.YAML, Form.HL7V2):
         raise UsageProblem(
             f"{form.value} is read by one process", where="--processes", fix="leave --processes out"
         )

@@ -30,6 +30,7 @@ from salus.intake.fhir_files import (
 from salus.intake.fhir_groups import (
     BOM,
     BUNDLES,
+    HEADERS,
     NO_RESOURCE,
     Bundle,
     Collected,
@@ -39,6 +40,7 @@ from salus.intake.fhir_groups import (
     sort_lines,
 )
 from salus.intake.fhir_rows import Memory
+from salus.intake.fhir_validated import Validating, Validation
 from salus.intake.parts import Counted, Part, PartRead, no_events, rejection_frame
 
 UNTAKEN = "not taken: no view asks for this type"
@@ -60,26 +62,33 @@ class FhirReader:
     key: bytes = b""
     referred: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = LIMITS
+    validation: Validation = Validation.OFF
 
     def __call__(self, part: Part) -> Iterator[PartRead]:
         """Read one part."""
         takers = _takers(self.views)
-        memory = Memory(self.zone, self.key, self.referred)
+        how = _Reading(takers, Memory(self.zone, self.key, self.referred), Validating(self.validation))
         collected = Collected(takers)
         for one in (part, *part.more):
             if form_of(Path(one.where)) == "document":
-                for found in read_document(one, collected, self.limits):
-                    yield from self._read(found, one, takers, memory)
+                yield from self._document(one, collected, how)
             else:
-                yield from self._lines(one, takers, memory)
-        yield from self._read(collected.sorted(), part, takers, memory)
+                yield from self._lines(one, how)
+        yield from _read(collected.sorted(), how)
 
-    def _lines(self, part: Part, takers: Mapping[str, Taker], memory: Memory) -> Iterator[PartRead]:
+    def _document(self, part: Part, collected: Collected, how: _Reading) -> Iterator[PartRead]:
+        raw = whole_document(Path(part.where), self.limits)
+        if isinstance(raw, bytes) and is_bundle(raw):
+            yield from how.validating.bundle(raw, part.name)
+        for found in read_document(part, collected, raw):
+            yield from _read(found, how)
+
+    def _lines(self, part: Part, how: _Reading) -> Iterator[PartRead]:
         for block in line_blocks(part, self.limits):
             if block.trouble:
                 yield trouble(part.name, block)
                 continue
-            found = sort_lines(block, takers, part.name)
+            found = sort_lines(block, how.takers, part.name)
             yield PartRead(
                 events=no_events(),
                 codes={},
@@ -87,22 +96,35 @@ class FhirReader:
                 counted={},
                 lines={part.name: block.lines},
             )
-            yield from self._read(found, part, takers, memory)
+            yield from _read(found, how)
 
-    def _read(
-        self, found: Sorted, part: Part, takers: Mapping[str, Taker], memory: Memory
-    ) -> Iterator[PartRead]:
-        for group in found.groups:
-            yield events_of(group, takers[group.kind].take(group.resources, group.urls), memory)
-        if found.wrong or found.untaken:
-            wrong = len(found.wrong)
-            yield PartRead(
-                events=no_events(),
-                codes={},
-                rejected=rejection_frame(found.wrong),
-                counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
-                noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
-            )
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one part is read with."""
+
+    takers: Mapping[str, Taker]
+    memory: Memory
+    validating: Validating
+
+
+def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
+    for met in found.groups:
+        group, validated = how.validating.group(met)
+        if validated is not None:
+            yield validated
+        if len(group.resources):
+            taken = how.takers[group.kind].take(group.resources, group.urls)
+            yield events_of(group, taken, how.memory)
+    if found.wrong or found.untaken:
+        wrong = len(found.wrong)
+        yield PartRead(
+            events=no_events(),
+            codes={},
+            rejected=rejection_frame(found.wrong),
+            counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
+            noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
+        )
 
 
 def trouble(name: str, block: LineBlock) -> PartRead:
@@ -116,9 +138,19 @@ def trouble(name: str, block: LineBlock) -> PartRead:
     )
 
 
-def read_document(part: Part, collected: Collected, limits: Limits = LIMITS) -> Iterator[Sorted]:
-    """Add the resources of a Bundle, or one resource; gives what waits whenever that has become much."""
-    raw = whole_document(Path(part.where), limits)
+def is_bundle(raw: bytes) -> bool:
+    """Whether a document is a Bundle."""
+    try:
+        return HEADERS.decode(raw).resourceType == "Bundle"
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
+
+
+def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterator[Sorted]:
+    """Add the resources of a Bundle, or one resource; gives what waits whenever that has become much.
+
+    ``raw``: a text is the reason why it cannot be had.
+    """
     if isinstance(raw, str):
         collected.wrong.append((part.name, 1, "", raw))
         return

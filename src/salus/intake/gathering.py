@@ -36,7 +36,7 @@ RANGE_BYTES = 192 << 20
 MOST_RANGES = 1024
 ROWS_WRITTEN = 400_000
 """Rows of one part that wait in memory before they are written."""
-DONE, REJECTIONS = "done.json", "rejected.parquet"
+DONE, REJECTIONS, ISSUES = "done.json", "rejected.parquet", "issues.parquet"
 PIECE, RANGE = "piece", "\x1frange"
 SPREAD_OVER = 2.0**63
 
@@ -66,6 +66,7 @@ class Gathered:
     rejected: pl.DataFrame
     counted: Mapping[str, Counted]
     noted: Mapping[str, Mapping[str, int]]
+    issues: pl.DataFrame
     skipped: int = 0
 
 
@@ -123,6 +124,7 @@ def _read_part(work: _Work, *, reader: Reader, key: bytes, ranges: int) -> None:
         written.add(read.events.drop("patient").insert_column(0, subjects))
     written.close()
     tally.rejected().write_parquet(partial_folder / REJECTIONS)
+    tally.issues().write_parquet(partial_folder / ISSUES)
     (partial_folder / DONE).write_text(json.dumps(tally.as_json()), encoding="utf-8")
     partial_folder.rename(work.folder)
 
@@ -190,6 +192,7 @@ class _Tally:
 
     codes: dict[str, CodeMet] = field(default_factory=dict)
     frames: list[pl.DataFrame] = field(default_factory=list)
+    issue_frames: list[pl.DataFrame] = field(default_factory=list)
     counted: dict[str, Counter[str]] = field(default_factory=dict)
     noted: dict[str, Counter[str]] = field(default_factory=dict)
     lines: Counter[str] = field(default_factory=Counter)
@@ -199,6 +202,8 @@ class _Tally:
         self.add_codes(read.codes)
         if read.rejected.height:
             self.frames.append(read.rejected)
+        if read.issues is not None:
+            self.issue_frames.append(read.issues)
         rows = {
             name: {"read": n.read, "kept": n.kept, "rejected": n.rejected} for name, n in read.counted.items()
         }
@@ -222,6 +227,10 @@ class _Tally:
     def rejected(self) -> pl.DataFrame:
         """All rejections."""
         return pl.concat(self.frames or [pl.DataFrame(schema=REJECTED_COLUMNS)])
+
+    def issues(self) -> pl.DataFrame:
+        """Places of what breaks its format's rules."""
+        return pl.concat(self.issue_frames or [pl.DataFrame(schema=REJECTED_COLUMNS)])
 
     def as_json(self) -> dict[str, object]:
         """Codes and counts as they are remembered."""
@@ -249,6 +258,7 @@ def _summed(parts: Sequence[Part], folders: tuple[Path, ...], ranges: int, skipp
         tally.noted = added(tally.noted, told["noted"])
         before.append(passed[part.where] if part.start else 0)
         tally.frames.append(with_lines_before(pl.read_parquet(folder / REJECTIONS), before[-1]))
+        tally.issue_frames.append(with_lines_before(pl.read_parquet(folder / ISSUES), before[-1]))
         passed[part.where] += told["lines"].get(part.name, 0)
     return Gathered(
         pieces=folders,
@@ -261,6 +271,7 @@ def _summed(parts: Sequence[Part], folders: tuple[Path, ...], ranges: int, skipp
             for name, counts in sorted(tally.counted.items())
         },
         noted={name: dict(sorted(counts.items())) for name, counts in sorted(tally.noted.items())},
+        issues=tally.issues(),
         skipped=skipped,
     )
 

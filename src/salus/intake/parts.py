@@ -120,6 +120,8 @@ class Counted:
 class PartRead:
     """What came of a part, or of a block of it. ``noted``: what else was counted, by table.
 
+    ``issues``: places of what breaks its format's rules, in the columns of rejections; it may be kept all the same.
+
     ``lines``: lines that were passed of a file. Where a part begins in the middle of a file, its lines count from
     there: how many are before it is known, and added, once all parts are read.
     """
@@ -130,6 +132,7 @@ class PartRead:
     counted: Mapping[str, Counted]
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    issues: pl.DataFrame | None = None
 
 
 Reader = Callable[[Part], Iterator[PartRead]]
@@ -215,6 +218,7 @@ def fit_part(read: PartRead) -> PartRead:
         counted=read.counted,
         noted=read.noted,
         lines=read.lines,
+        issues=read.issues,
     )
 
 

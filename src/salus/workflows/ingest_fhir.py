@@ -14,6 +14,7 @@ from salus.intake.books import Books
 from salus.intake.fhir import FhirReader, shipped_views, views_digest
 from salus.intake.fhir_files import LIMITS, Limits, cut, find_files
 from salus.intake.fhir_referred import find_referred
+from salus.intake.fhir_validated import Validation
 from salus.intake.gathering import Gathering
 from salus.progress import Progress
 from salus.workflows.ingest_parts import PartSource, ingest_parts, read_key, scratch_beside
@@ -21,13 +22,17 @@ from salus.workflows.ingest_parts import PartSource, ingest_parts, read_key, scr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirHow:
-    """How to read FHIR: the zone of times that name none, a folder of views, the key of pseudonyms, and how much."""
+    """How to read FHIR: the zone of times that name none, a folder of views, the key of pseudonyms, and how much.
+
+    ``validation``: what to do with resources that break the specification.
+    """
 
     zone: str = "UTC"
     views: Path | None = None
     key: Path | None = None
     processes: int | None = None
     limits: Limits = LIMITS
+    validation: Validation = Validation.OFF
 
 
 def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> Books:
@@ -45,13 +50,14 @@ def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> 
     with progress.step("Looking up medications"):
         referred = find_referred(parts, how.limits)
     gathering = Gathering(
-        reader=FhirReader(views, how.zone, key, referred, how.limits),
+        reader=FhirReader(views, how.zone, key, referred, how.limits, how.validation),
         folder=scratch_beside(to),
         key=key,
         settings=(
             views_digest([*views, *referred, *map(bytes.hex, referred.values())]),
             how.zone,
             str(how.limits),
+            how.validation,
             pl.__version__,
         ),
         processes=how.processes,

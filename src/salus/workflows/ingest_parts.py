@@ -23,6 +23,9 @@ from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
 from salus.workflows.ingest_tables import TimelineRead, write_read
 
+VALIDATION = "validation.parquet"
+"""File of a timeline: where resources break the rules of their format (the first places of each rule)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSource:
@@ -66,6 +69,8 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
             noted=_noted(gathered, tally),
         )
         with whole_folder(to, mark=SETTINGS_FILE) as folder:
+            if gathered.issues.height:
+                gathered.issues.sort("file", "line", "column").write_parquet(folder / VALIDATION)
             return write_read(folder, read, where=source.where, progress=progress)
     finally:
         shutil.rmtree(sorted_folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from salus.formats.fhir_validation.definitions import (
@@ -41,14 +41,17 @@ Check = Callable[["Look", dict[str, Any], Place], None]
 
 @dataclass(slots=True)
 class Look:
-    """One resource that is looked at, with what is around it. ``checks``: what else is asked of objects, by type."""
+    """One resource that is looked at, with what is around it. ``checks``: what else is asked of objects, by type.
+
+    ``is_frame``: the resources in it are not looked at.
+    """
 
     noted: Noted
     checks: Mapping[str, tuple[Check, ...]]
     root: Item | None = None
     resource: Item | None = None
     depth: int = 0
-    absent: bool = field(default=False)
+    is_frame: bool = False
 
     def resource_at(self, value: object, where: str) -> None:
         """Look at a whole resource: the one asked about, a contained one or an entry's."""
@@ -142,7 +145,8 @@ class Look:
         for number, one in enumerate(self._listed(inner, place) or ()):
             where = f"{place.where}[{number}]" if known.is_list else place.where
             if known.kind == RESOURCE:
-                self.resource_at(one, where)
+                if not self.is_frame:
+                    self.resource_at(one, where)
                 continue
             form = shape(known.kind)
             if not isinstance(one, dict):
@@ -174,7 +178,6 @@ class Look:
         known = place.of
         assert known is not None
         if beside is not None:
-            self.absent = self.absent or value is None
             form = shape("Element")
             if not isinstance(beside, dict) or form is None:
                 self.noted.error("type", place.where, "beside a value stands an object")

@@ -76,6 +76,15 @@ def validate(raw: bytes) -> Noted:
     return noted
 
 
+def validate_frame(raw: bytes) -> Noted:
+    """Say what is wrong with a Bundle itself, without the resources in it."""
+    noted = Noted()
+    value = read_strictly(raw, noted)
+    if not noted.issues:
+        Look(noted, CHECKS, is_frame=True).resource_at(value, "")
+    return noted
+
+
 def validate_value(value: Any, noted: Noted) -> None:
     """Say what is wrong with a resource that has been read."""
     Look(noted, CHECKS).resource_at(value, "")
