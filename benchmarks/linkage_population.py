@@ -1,6 +1,7 @@
 """An invented population in four systems, as careless as real ones, of which it is known who is who.
 
-People live in households: couples, children, twins, fathers and sons of one name, neighbours with common names. Each
+People live in households: couples, children, twins (some with names a letter apart), fathers and sons of one name. Some
+came from where birth dates are not kept: born on 1 January, with the commonest names. Newborns are "Baby". Each
 system holds part of them, under ids of its own, and writes them down with typing errors, swapped names, day for month,
 old addresses and surnames, other people's phones, numbers left out or taken from a relative. Everything is drawn
 from one seed. Names and streets come from Synthea's invented patients (:func:`read_pool`), or from a short list.
@@ -29,6 +30,10 @@ NUMBERS: tuple[tuple[str, ...], ...] = ((NATIONAL, INSURANCE), (NATIONAL,), (INS
 """Whose numbers a system asks for; a trial asks for none."""
 TOLD = 0.6
 """How often a number that is asked for is told."""
+ARRIVED = 0.05
+"""Which part of the households is one person without a known birthday: about one person in forty."""
+BABIES = date(2022, 1, 1)
+"""Who was born later was a newborn without a name when some systems wrote them down."""
 ZIPF = 0.7
 """How unequal names are: the commonest of 300 families is borne by about one in fifty."""
 
@@ -162,9 +167,19 @@ def _persons(count: int, luck: Random, pool: Pool) -> list[Person]:
     persons: list[Person] = []
     household = 0
     while len(persons) < count:
-        persons += _household(household, luck, pool)
+        arrived = luck.random() < ARRIVED
+        persons += (
+            [_without_birthday(luck, pool, household)] if arrived else _household(household, luck, pool)
+        )
         household += 1
     return persons[:count]
+
+
+def _without_birthday(luck: Random, pool: Pool, household: int) -> Person:
+    """Somebody of whom the year of birth alone is known, with one of the ten commonest names."""
+    few = replace(pool, women=pool.women[:10], men=pool.men[:10], families=pool.families[:10])
+    person = _household(household, luck, few)[0]
+    return replace(person, birth=person.birth.replace(month=1, day=1))
 
 
 def _common(words: Sequence[str], luck: Random) -> str:
@@ -211,14 +226,15 @@ def _household(number: int, luck: Random, pool: Pool) -> list[Person]:
     second = member(other, _day(luck, first.birth.year - 5, first.birth.year + 5), second_name)
     members = [first, second]
     father = first if first.sex == "M" else second
-    for _ in range(luck.choice((0, 1, 1, 2, 2, 3))):
+    for _ in range(luck.choice((0, 1, 1, 2, 2, 3))):  # children
         sex = luck.choice("FM")
         birth = _day(luck, min(first.birth.year + 20, 2020), min(first.birth.year + 40, 2024))
         namesake = father.given if sex == "M" and luck.random() < 0.05 else ""
         members.append(member(sex, birth, family, given=namesake))
         if luck.random() < 0.03:
             twin = sex if luck.random() < 0.67 else luck.choice("FM")
-            members.append(member(twin, birth, family))
+            alike = typo(members[-1].given, luck) if twin == sex and luck.random() < 0.1 else ""
+            members.append(member(twin, birth, family, given=alike))
     return _named_apart(members, luck, pool)
 
 
@@ -252,11 +268,14 @@ def _written(person: Person, kin: Sequence[Person], place: int, luck: Random) ->
             taken = dict(luck.choice(kin).numbers)[authority] if relative else number
             told.append(f"{authority}|{taken}")
     has_phone = place != 3 and luck.random() < 0.8
+    given = f"{person.given} {person.middle}" if luck.random() < 0.2 else person.given
+    if person.birth >= BABIES and luck.random() < 0.15:
+        given = "Baby Boy" if person.sex == "M" else "Baby Girl"
     return Identity(
         system="",
         subject=0,
         id="",
-        given=f"{person.given} {person.middle}" if luck.random() < 0.2 else person.given,
+        given=given,
         family=person.before if unmarried else person.family,
         former="" if unmarried or luck.random() < 0.5 else person.before,
         birth_date=person.birth,
@@ -315,7 +334,7 @@ def _mistaken_day(birth: date, happens: object, luck: Random) -> date | None:
     if happens(0.008) and birth.day <= 12:
         return birth.replace(month=birth.day, day=birth.month)
     if happens(0.01):
-        return birth.replace(year=birth.year + luck.choice((-10, -1, 1, 10)))
+        return birth.replace(year=birth.year + luck.choice((-10, -1, 1, 10)), day=min(birth.day, 28))
     if happens(0.008):
         return birth + timedelta(days=luck.choice((-10, -1, 1, 10)))
     return birth.replace(month=1, day=1) if happens(0.002) else birth

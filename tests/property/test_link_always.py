@@ -19,7 +19,7 @@ from salus.linkage.comparing import compare_identities
 from salus.linkage.deciding import THRESHOLDS, Groups, Judged, judge
 from salus.linkage.identity import PRIVATE, Identity, identity_frame
 from salus.linkage.ledger import Act, Line, append_lines, read_ledger, settled_by_people, standing_lines
-from salus.linkage.links import compared_pairs, numbers_of, people_now, person_numbers
+from salus.linkage.links import compared_pairs, known_of, people_now, person_numbers
 from salus.linkage.pairs import Pair, Record, Standing, pair_of
 from salus.linkage.vault import open_vault, write_identities
 from salus.progress import QUIET
@@ -193,7 +193,7 @@ def judged(people: Iterable[Identity]) -> list[Judged]:
     """All pairs of some people, judged."""
     frame = identity_frame(people)
     compared = compared_pairs(compare_identities(frame, at_least=THRESHOLDS.doubt))
-    return judge(compared, {}, numbers=numbers_of(frame))
+    return judge(compared, {}, known=known_of(frame))
 
 
 @SLOW
@@ -206,7 +206,7 @@ def test_the_order_of_systems_and_records_changes_nothing(seed, luck):
 
 @SLOW
 @given(st.integers(0, 10_000))
-def test_no_group_holds_two_records_of_one_system_or_two_numbers_of_one_authority(seed):
+def test_no_group_holds_two_records_of_one_system_or_two_known_of_one_authority(seed):
     people = population(40, seed=seed).records
     groups = Groups()
     for one in judged(people):

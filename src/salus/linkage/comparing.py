@@ -57,6 +57,13 @@ TURNED = (
 )
 """Given name for family name; then a second given name stands behind the first."""
 DAY_FOR_MONTH = "birth_l = substr(birth_r, 1, 4) || substr(birth_r, 7, 2) || substr(birth_r, 5, 2)"
+YEARS = "abs(substr(birth_l, 1, 4)::INT - substr(birth_r, 1, 4)::INT) <= 10"
+TWO_PARTS = (
+    "substr(birth_l, 1, 6) = substr(birth_r, 1, 6)"
+    " OR substr(birth_l, 1, 4) = substr(birth_r, 1, 4) AND substr(birth_l, 7) = substr(birth_r, 7)"
+    f" OR substr(birth_l, 5) = substr(birth_r, 5) AND {YEARS}"
+)
+"""Two of year, month and day are the same; years further apart are those of father and son."""
 NUMBERS = "list_has_any(identifiers_l, identifiers_r)"
 FIELDS: dict[str, tuple[Level, ...]] = {
     "given": (
@@ -74,10 +81,11 @@ FIELDS: dict[str, tuple[Level, ...]] = {
         Level(A.DIFFERENT, "ELSE", 0.04, 0.9845),
     ),
     "birth_date": (
-        Level(A.SAME, "birth_l = birth_r", 0.94, 0.00004),
+        Level(A.SAME, "birth_l = birth_r", 0.935, 0.00004),
         Level(A.SWAPPED, DAY_FOR_MONTH, 0.02, 0.00004),
         Level(A.SIMILAR, "damerau_levenshtein(birth_l, birth_r) = 1", 0.025, 0.0012),
-        Level(A.DIFFERENT, "ELSE", 0.015, 0.99872),
+        Level(A.PART, TWO_PARTS, 0.008, 0.0035),
+        Level(A.DIFFERENT, "ELSE", 0.012, 0.99522),
     ),
     "sex": (
         Level(A.SAME, "sex_l = sex_r", 0.99, 0.5),
@@ -195,12 +203,13 @@ def _blocks() -> list[BlockingRuleCreator | dict[str, Any]]:
     return [
         block_on("identifiers", arrays_to_explode=["identifiers"]),
         block_on("phone"),
-        block_on("birth", "given"),
-        block_on("birth", "family"),
+        block_on("birth", "substr(given, 1, 2)"),
+        block_on("birth", "substr(family, 1, 2)"),
         block_on("birth", "postcode"),
         block_on("given", "family", "substr(birth, 1, 4)"),
         block_on("given", "family", "substr(birth, 5, 4)"),
         block_on("given", "family", "postcode"),
+        block_on("postcode", "substr(given, 1, 2)", "substr(family, 1, 2)"),
         block_on("postcode", "street", "substr(given, 1, 2)"),
         CustomRule("l.birth = r.birth AND l.given = r.family"),
         CustomRule("l.birth = r.birth AND l.family = r.given"),

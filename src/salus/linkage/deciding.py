@@ -28,6 +28,8 @@ THRESHOLDS = Thresholds()
 BETWEEN = "the weight is between the thresholds"
 OTHER_NUMBERS = "each has another number of the same authority"
 OTHER_GIVEN = "the given names differ"
+NO_GIVEN = "one has no given name, without which twins are the same"
+TWINS = "one system has two of that family name and birth date, and the given names are not the same"
 OTHER_BIRTH = "the birth dates differ"
 OTHER_SEX = "the sexes differ and the given names are not the same"
 TWO_DIFFER = "two things that are a person's own differ"
@@ -37,16 +39,28 @@ TWICE = "another record of the same system fits better: one of them may be there
 CHAIN = "it would join two records of one system, or two that are known not to be one person"
 ENOUGH = "the weight is above the threshold and nothing speaks against it"
 Numbers = Mapping[Record, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of records beside pairs: identifiers, and who shares family name and birth date in a system."""
+
+    numbers: Numbers = field(default_factory=dict)
+    twins: frozenset[Record] = frozenset()
+
+
 D = Agreement.DIFFERENT
 
 
 def objections(compared: Compared) -> tuple[str, ...]:
     """What speaks against a pair, whatever it weighs."""
     fields = compared.fields
+    vouched = fields["identifiers"] == fields["birth_date"] == Agreement.SAME and fields["sex"] != D
     told = {
         OTHER_NUMBERS: fields["identifiers"] == D,
-        OTHER_GIVEN: fields["given"] == D,
+        OTHER_GIVEN: fields["given"] == D and not vouched,
         OTHER_BIRTH: fields["birth_date"] == D,
+        NO_GIVEN: fields["given"] == Agreement.NOT_SAID and fields["identifiers"] != Agreement.SAME,
         OTHER_SEX: fields["sex"] == D and fields["given"] not in (Agreement.SAME, Agreement.SWAPPED),
     }
     return tuple(reason for reason, holds in told.items() if holds)
@@ -117,7 +131,7 @@ def judge(
     compared: Iterable[Compared],
     settled: Mapping[Pair, Standing],
     *,
-    numbers: Numbers,
+    known: Known,
     limits: Thresholds = THRESHOLDS,
 ) -> list[Judged]:
     """Judge all pairs by themselves, beside their rivals, and in their group; the order they come in changes nothing.
@@ -125,7 +139,7 @@ def judge(
     ``settled``: what people decided of pairs, which stands: such pairs are not judged again.
     """
     pairs = sorted(compared, key=lambda one: (-one.weight, one.pair))
-    alone = {one.pair: _alone(one, limits) for one in pairs if one.pair not in settled}
+    alone = {one.pair: _alone(one, known, limits) for one in pairs if one.pair not in settled}
     standing = [one for one in pairs if _stands(one.pair, settled, alone)]
     best, second = _best_two(standing)
     judged = {
@@ -133,15 +147,17 @@ def judge(
         for one in pairs
         if one.pair in alone
     }
-    return list(_in_groups(judged, settled, numbers))
+    return list(_in_groups(judged, settled, known.numbers))
 
 
 def _stands(pair: Pair, settled: Mapping[Pair, Standing], alone: Mapping[Pair, Judged]) -> bool:
     return (settled[pair] if pair in settled else alone[pair].standing) != Standing.REFUSED
 
 
-def _alone(compared: Compared, limits: Thresholds) -> Judged:
+def _alone(compared: Compared, known: Known, limits: Thresholds) -> Judged:
     against = objections(compared)
+    if not against and _may_be_twins(compared, known):
+        against = (TWINS,)
     own_number = compared.fields["identifiers"] == Agreement.SAME
     if len(against) > 1 and not own_number:
         return Judged(compared=compared, standing=Standing.REFUSED, reason=TWO_DIFFER)
@@ -150,6 +166,14 @@ def _alone(compared: Compared, limits: Thresholds) -> Judged:
     if compared.weight < limits.accept:
         return Judged(compared=compared, standing=Standing.DOUBTFUL, reason=BETWEEN)
     return Judged(compared=compared, standing=Standing.ACCEPTED, reason=ENOUGH)
+
+
+def _may_be_twins(compared: Compared, known: Known) -> bool:
+    fields, pair = compared.fields, compared.pair
+    surely = (
+        Agreement.SAME in (fields["given"], fields["identifiers"]) or fields["given"] == Agreement.SWAPPED
+    )
+    return not surely and (pair.left in known.twins or pair.right in known.twins)
 
 
 Place = tuple[Record, str]

@@ -13,6 +13,10 @@ LETTERS = str.maketrans(
 )
 """How letters are written by those who do not have them; ß is two letters by Unicode."""
 NO_WORD = re.compile(r"[^a-z0-9]+")
+NO_NAMES = frozenset(
+    ("baby", "boy", "girl", "newborn", "infant", "twin", "unknown", "unnamed", "noname", "nn", "test")
+)
+"""What is written where a child has no name yet, or nobody knows it: twins would be the same by it."""
 PHONE_DIGITS = 9
 """The last digits of a phone number: prefixes of countries and trunks are written or not."""
 STREET_WORDS = {"street": "st", "strasse": "str", "avenue": "ave", "road": "rd", "apartment": "apt"}
@@ -30,12 +34,13 @@ def fold_text(text: str) -> str:
 
 
 def fold_given(text: str) -> str:
-    """The first of the given names: the others are often left out.
+    """The first of the given names, for the others are often left out; empty for what stands in place of a name.
 
-    >>> fold_given("Anna Maria")
-    'anna'
+    >>> fold_given("Anna Maria"), fold_given("Baby Girl")
+    ('anna', '')
     """
-    return fold_text(text).partition(" ")[0]
+    first = fold_text(text).partition(" ")[0]
+    return "" if first in NO_NAMES else first
 
 
 def fold_family(text: str) -> str:

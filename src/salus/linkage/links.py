@@ -11,8 +11,8 @@ from hashlib import blake2b
 import polars as pl
 
 from salus.linkage.comparing import FIELDS, Agreement
-from salus.linkage.deciding import Groups, Numbers
-from salus.linkage.folding import fold_identifier
+from salus.linkage.deciding import Groups, Known
+from salus.linkage.folding import fold_identities
 from salus.linkage.ledger import ACTS, STANDINGS, Act, Line, settled_by_people, standing_lines
 from salus.linkage.pairs import Compared, Judged, Pair, Record, Standing
 
@@ -43,12 +43,16 @@ def compared_pairs(pairs: pl.DataFrame) -> list[Compared]:
     ]
 
 
-def numbers_of(people: pl.DataFrame) -> Numbers:
-    """The identifiers of each record, folded."""
-    return {
-        Record(system, subject): frozenset(fold_identifier(one) for one in told or ())
-        for system, subject, told in people.select("system", "subject", "identifiers").iter_rows()
+def known_of(people: pl.DataFrame) -> Known:
+    """What is known of records beside their pairs."""
+    folded = fold_identities(people)
+    numbers = {
+        Record(system, subject): frozenset(told)
+        for system, subject, told in folded.select("system", "subject", "identifiers").iter_rows()
     }
+    born_alike = folded.drop_nulls(["birth", "family"]).filter(pl.len().over("system", "birth", "family") > 1)
+    twins = frozenset(Record(*one) for one in born_alike.select("system", "subject").iter_rows())
+    return Known(numbers=numbers, twins=twins)
 
 
 def new_lines(

@@ -32,8 +32,8 @@ from salus.linkage.links import (
     Signature,
     compared_pairs,
     held_back,
+    known_of,
     new_lines,
-    numbers_of,
     people_count,
     people_now,
     person_numbers,
@@ -77,7 +77,7 @@ def link(path: Path, *, now: datetime, processes: int = 1, progress: Progress) -
         pairs = compare_identities(people, at_least=told.limits.doubt, threads=processes)
         compared = compared_pairs(pairs)
     settled = settled_by_people(lines)
-    judged = judge(compared, settled, numbers=numbers_of(people), limits=told.limits)
+    judged = judge(compared, settled, known=known_of(people), limits=told.limits)
     judged += held_back(compared, settled)
     sign = Signature(when=now, who=_comparison(told.limits), person=False)
     added = new_lines(lines, judged, _records(people), sign=sign)
