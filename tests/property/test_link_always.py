@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from benchmarks.linkage_population import SYSTEMS, population
 from salus.errors import SalusError
 from salus.linkage.comparing import compare_identities
-from salus.linkage.deciding import THRESHOLDS, Groups, Judged, judge
+from salus.linkage.deciding import THRESHOLDS, Groups, conflicting, judge
 from salus.linkage.identity import PRIVATE, Identity, identity_frame
 from salus.linkage.ledger import Act, Line, append_lines, read_ledger, settled_by_people, standing_lines
 from salus.linkage.links import compared_pairs, known_of, people_now, person_numbers
-from salus.linkage.pairs import Pair, Record, Standing, pair_of
+from salus.linkage.pairs import Judged, Pair, Record, Standing, pair_of
 from salus.linkage.vault import open_vault, write_identities
 from salus.progress import QUIET
 from salus.timeline.columns import EVENT_COLUMNS
@@ -178,6 +178,17 @@ def test_groups_are_what_can_be_reached_over_links(pairs):
         while more := {b for pair in pairs for a, b in (pair, pair[::-1]) if a in reached} - reached:
             reached |= more
         assert set(groups.members(start)) == reached
+
+
+@given(st.text("ab1", max_size=5), st.text("ab1", max_size=5))
+def test_a_mistyped_number_is_one_that_a_single_mistake_makes(one, other):
+    """Beside all that one mistake can make: a sign more, less or other, or two turned round."""
+    places = range(len(one) + 1)
+    made = {one} | {one[:place] + sign + one[place:] for place in places for sign in "ab1"}
+    made |= {one[:place] + one[place + 1 :] for place in places}
+    made |= {one[:place] + sign + one[place + 1 :] for place in places[:-1] for sign in "ab1"}
+    made |= {one[:place] + one[place : place + 2][::-1] + one[place + 2 :] for place in places}
+    assert conflicting(frozenset({f"A|{one}"}), frozenset({f"A|{other}"})) == (other not in made)
 
 
 @given(DECIDED)

@@ -57,7 +57,7 @@ nr,given,family,born,sex,zip,street,ssn
 7,ANNA,Meyer,1980-05-03,F,10115,12 Mill Lane,123-45-6789
 8,Jan,Nowak,1955-12-11,M,20095,1 High Street,
 9,Jana,Nowak,1955-12-11,F,20095,1 High Street,
-10,Elif,Yilmaz,1990-01-02,F,30159,7 Park Avenue,555666778
+10,Elif,Yilmaz,1990-01-02,F,30159,7 Park Avenue,999666555
 """
 OTHERS = ("Noah", "Emil", "Omar", "Ben", "Finn", "Ida", "Nora", "Lena")
 """So that Anna is no name that everybody has."""
@@ -143,7 +143,9 @@ def test_the_weight_is_the_sum_over_fields_and_the_odds_before():
         ({"phone": "+49 30 1234567"}, "phone", "same"),
         ({"phone": "030 1234576"}, "phone", "similar"),
         ({"identifiers": ("urn:ssn|123-45-6789",)}, "identifiers", "same"),
-        ({"identifiers": ("urn:ssn|123456780",)}, "identifiers", "different"),
+        ({"identifiers": ("urn:ssn|123456780",)}, "identifiers", "similar"),
+        ({"identifiers": ("urn:ssn|123456798",)}, "identifiers", "similar"),
+        ({"identifiers": ("urn:ssn|987654321",)}, "identifiers", "different"),
         ({"identifiers": ("urn:other|123456789",)}, "identifiers", "not said"),
     ],
 )
@@ -162,8 +164,16 @@ def test_the_same_in_all_is_accepted():
 
 
 def test_another_number_of_the_same_authority_goes_to_a_person():
-    left, right = record("a", 1, identifiers=("urn:ssn|1",)), record("b", 2, identifiers=("urn:ssn|2",))
+    left, right = record("a", 1, identifiers=("urn:ssn|111",)), record("b", 2, identifiers=("urn:ssn|222",))
     assert judged(left, right)["a/1 = b/2"] == ("doubtful", OTHER_NUMBERS)
+
+
+def test_a_number_a_digit_apart_is_a_mistake_if_names_and_birth_date_are_the_same():
+    """Sisters that were registered one after the other have numbers a digit apart: then a person decides."""
+    left, right = {"identifiers": ("urn:ssn|123456789",)}, {"identifiers": ("urn:ssn|123456788",)}
+    assert judged(record("a", 1, **left), record("b", 2, **right))["a/1 = b/2"][0] == "accepted"
+    found = judged(record("a", 1, **left), record("b", 2, given="Ana", **right))
+    assert found["a/1 = b/2"] == ("doubtful", OTHER_NUMBERS)
 
 
 def test_a_sister_at_the_same_address_is_refused():
@@ -192,7 +202,7 @@ def test_without_a_given_name_a_person_decides_unless_a_number_is_shared(given):
     """Two newborn twins called Baby are the same in everything else."""
     baby = {"given": given, "phone": "030 1234567"}
     assert judged(record("a", 1, **baby), record("b", 2, **baby))["a/1 = b/2"] == ("doubtful", NO_GIVEN)
-    baby |= {"identifiers": ("urn:ssn|1",)}
+    baby |= {"identifiers": ("urn:ssn|111",)}
     assert judged(record("a", 1, **baby), record("b", 2, **baby))["a/1 = b/2"][0] == "accepted"
 
 
@@ -205,7 +215,7 @@ def test_a_name_a_letter_apart_is_a_mistake_only_where_no_twin_is_known():
 
 
 def test_a_number_and_the_birth_date_vouch_for_a_name_that_was_changed():
-    number = {"identifiers": ("urn:ssn|1",)}
+    number = {"identifiers": ("urn:ssn|111",)}
     found = judged(record("a", 1, **number), record("b", 2, given="Berta", **number))
     assert found["a/1 = b/2"][0] == "accepted"
 
@@ -217,9 +227,9 @@ def test_two_records_that_fit_nearly_as_well_both_go_to_a_person():
 
 def test_a_chain_that_ends_in_a_contradiction_goes_to_a_person():
     """a and c bear different numbers; b bears none and fits both: the weaker link of b is not made."""
-    first = record("a", 1, identifiers=("urn:ssn|1",), phone="030 1234567")
+    first = record("a", 1, identifiers=("urn:ssn|111",), phone="030 1234567")
     middle = record("b", 2, phone="030 1234567")
-    last = record("c", 3, identifiers=("urn:ssn|2",))
+    last = record("c", 3, identifiers=("urn:ssn|222",))
     found = judged(first, middle, last)
     assert found["a/1 = b/2"][0] == "accepted"
     assert found["b/2 = c/3"] == ("doubtful", CHAIN)
@@ -227,7 +237,7 @@ def test_a_chain_that_ends_in_a_contradiction_goes_to_a_person():
 
 
 def test_a_run_links_waits_and_does_not_repeat_itself(hospital):
-    """Anna is sure; Jan has a near namesake of the other sex; Elif's numbers differ by a digit."""
+    """Anna is sure; Jan has a near namesake of the other sex; Elif has two numbers."""
     assert run(hospital) == {"accepted": 1, "doubtful": 3}
     lines = {str(line.pair): line.act for line in read_ledger(hospital.parent / "identities")}
     assert lines == {

@@ -58,13 +58,26 @@ TURNED = (
 """Given name for family name; then a second given name stands behind the first."""
 DAY_FOR_MONTH = "birth_l = substr(birth_r, 1, 4) || substr(birth_r, 7, 2) || substr(birth_r, 5, 2)"
 YEARS = "abs(substr(birth_l, 1, 4)::INT - substr(birth_r, 1, 4)::INT) <= 10"
+DAYS = "abs(date_diff('day', strptime(birth_l, '%Y%m%d'), strptime(birth_r, '%Y%m%d'))) <= 10"
+NO_DAY = (
+    "substr(birth_l, 1, 4) = substr(birth_r, 1, 4) AND '0101' IN (substr(birth_l, 5), substr(birth_r, 5))"
+)
 TWO_PARTS = (
-    "substr(birth_l, 1, 6) = substr(birth_r, 1, 6)"
+    f"{DAYS} OR {NO_DAY} OR substr(birth_l, 1, 6) = substr(birth_r, 1, 6)"
     " OR substr(birth_l, 1, 4) = substr(birth_r, 1, 4) AND substr(birth_l, 7) = substr(birth_r, 7)"
     f" OR substr(birth_l, 5) = substr(birth_r, 5) AND {YEARS}"
 )
-"""Two of year, month and day are the same; years further apart are those of father and son."""
+"""Two of year, month and day are the same, or it is days apart, or 1 January stands for a day that nobody knows.
+
+Years further apart are those of father and son.
+"""
 NUMBERS = "list_has_any(identifiers_l, identifiers_r)"
+NEAR_NUMBERS = (
+    "len(list_filter(identifiers_l, lambda x: len(list_filter(identifiers_r, lambda y:"
+    " regexp_extract(x, '^(.*)[|]', 1) = regexp_extract(y, '^(.*)[|]', 1)"
+    " AND damerau_levenshtein(x, y) = 1)) > 0)) > 0"
+)
+"""Two numbers of one authority are one typing error apart: a digit wrong, too many or too few, or two turned round."""
 FIELDS: dict[str, tuple[Level, ...]] = {
     "given": (
         Level(A.SWAPPED, TURNED, 0.01, 0.00001),
@@ -104,7 +117,8 @@ FIELDS: dict[str, tuple[Level, ...]] = {
     ),
     "identifiers": (
         Level(A.SAME, NUMBERS, 0.97, 0.000001),
-        Level(A.DIFFERENT, "ELSE", 0.03, 0.999999),
+        Level(A.SIMILAR, NEAR_NUMBERS, 0.015, 0.0005),
+        Level(A.DIFFERENT, "ELSE", 0.015, 0.999499),
     ),
 }
 """The fields, and their levels from the best down. Families share addresses and phones: these count for less."""

@@ -55,9 +55,11 @@ D = Agreement.DIFFERENT
 def objections(compared: Compared) -> tuple[str, ...]:
     """What speaks against a pair, whatever it weighs."""
     fields = compared.fields
+    mistyped = fields["identifiers"] == Agreement.SIMILAR
+    namesake = fields["given"] == fields["family"] == fields["birth_date"] == Agreement.SAME
     vouched = fields["identifiers"] == fields["birth_date"] == Agreement.SAME and fields["sex"] != D
     told = {
-        OTHER_NUMBERS: fields["identifiers"] == D,
+        OTHER_NUMBERS: fields["identifiers"] == D or (mistyped and not namesake),
         OTHER_GIVEN: fields["given"] == D and not vouched,
         OTHER_BIRTH: fields["birth_date"] == D,
         NO_GIVEN: fields["given"] == Agreement.NOT_SAID and fields["identifiers"] != Agreement.SAME,
@@ -113,18 +115,40 @@ class Groups:
 
 
 def conflicting(left: frozenset[str], right: frozenset[str]) -> bool:
-    """Whether two sets of "authority|number" hold one authority with different numbers only.
+    """Whether two sets of "authority|number" hold one authority with none but different numbers.
 
-    >>> conflicting(frozenset({"A|1"}), frozenset({"A|2"}))
+    >>> conflicting(frozenset({"A|1234"}), frozenset({"A|5678"}))
     True
-    >>> conflicting(frozenset({"A|1", "A|2"}), frozenset({"A|2", "B|3"}))
+    >>> conflicting(frozenset({"A|1234", "A|99"}), frozenset({"A|99", "B|3"}))
+    False
+    >>> conflicting(frozenset({"A|1234"}), frozenset({"A|1243"}))  # mistyped
     False
     """
-    by_authority: dict[str, set[str]] = defaultdict(set)
-    for one in left:
-        by_authority[one.rpartition("|")[0]].add(one)
-    shared = {one.rpartition("|")[0] for one in right} & by_authority.keys()
-    return any(by_authority[name].isdisjoint(right) for name in shared)
+    ours, theirs = _by_authority(left), _by_authority(right)
+    return any(
+        not any(_mistyped(one, other) for one in ours[name] for other in theirs[name])
+        for name in ours.keys() & theirs.keys()
+    )
+
+
+def _by_authority(identifiers: frozenset[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for one in identifiers:
+        authority, _, number = one.rpartition("|")
+        found[authority].add(number)
+    return found
+
+
+def _mistyped(one: str, other: str) -> bool:
+    """Whether two numbers are the same but for one sign that is wrong, missing or turned round with the next."""
+    short, long = sorted((one, other), key=len)
+    start = next((place for place, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    rest, more = short[start:], long[start:]
+    if len(long) - len(short) == 1:
+        return rest == more[1:]
+    return len(short) == len(long) and (
+        rest[1:] == more[1:] or (rest[:2], rest[2:]) == (more[1::-1], more[2:])
+    )
 
 
 def judge(
