@@ -53,10 +53,10 @@ def check_code_system(look: Look, value: dict[str, Any], place: Place) -> None:
         named = Counter(one[name] for one in declared if isinstance(one.get(name), str))
         if any(often > 1 for often in named.values()):
             look.noted.error("codesystem-property", f"{place.where}.property", "a property is declared twice")
-    kinds = {one.get("code"): VALUE_OF.get(str(one.get("type"))) for one in declared}
+    kinds = {str(one.get("code")): VALUE_OF.get(str(one.get("type"))) for one in declared}
     for one in concepts:
         for told in _objects(one.get("property")):
-            wanted = kinds.get(told.get("code"))
+            wanted = kinds.get(str(told.get("code")))
             if wanted is not None and any(key.startswith("value") and key != wanted for key in told):
                 where = f"{place.where}.concept.property"
                 look.noted.error(

@@ -43,7 +43,7 @@ def _is_fhirpath(told: str) -> bool:
 def check_filter(look: Look, value: dict[str, Any], place: Place) -> None:
     """A filter's value is what its property can have. The place's names end with the code system that it filters."""
     system, told, name = place.names[-1], value.get("value"), value.get("property")
-    if not isinstance(told, str):
+    if not isinstance(told, str) or not isinstance(name, str):
         return
     where = f"{place.where}.value"
     if name in WHETHER and value.get("op") == "=" and told not in ("true", "false"):

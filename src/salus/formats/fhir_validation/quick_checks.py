@@ -54,6 +54,7 @@ class QuickChecks:
         self.tally: list[str] = []
         self.local: list[tuple[str, frozenset[str]]] = []
         self.codings: dict[Coded, tuple[str, ...] | None] = {}
+        self.led: dict[str, str] = {}
 
     def hook(self, form: Shape, of: Field | None) -> Hook | None:
         """All checks of the objects of a type where they stand in an element, as one; None: there are none."""
@@ -61,8 +62,9 @@ class QuickChecks:
             return _refuse
         found = [*_choices(form), *_rules(form), *_written(form)]
         special = BY_TYPE.get(form.kind)
-        if special is not None:
-            found.append(special(self, of))
+        own = special(self, of) if special is not None else None
+        if own is not None:
+            found.append(own)
         every = tuple(found)
         if form.kind == "Extension" or "extension" not in form.fields:
             return _all(every)
@@ -87,6 +89,13 @@ class QuickChecks:
         if known is None:
             raise NotQuick
         self.tally += known
+
+    def leads_to(self, told: str) -> str:
+        """The type that a reference leads to, remembered: patients and visits are referred to again and again."""
+        if len(self.led) > REMEMBERED:
+            self.led.clear()
+        self.led[told] = kind = _leads_to(told)
+        return kind
 
     def _extended(self, form: Shape) -> Hook:
         stands = {form.kind, *form.above, "Element"}
@@ -251,12 +260,12 @@ def _bound(of: Field | None) -> dict[str, frozenset[str]] | None:
     return None if listed is None else listed.pairs
 
 
-def _concept(_: QuickChecks, of: Field | None) -> Hook:
+def _concept(_: QuickChecks, of: Field | None) -> Hook | None:
     bound = _bound(of)
+    if bound is None:
+        return None
 
     def check(value: Any) -> None:
-        if bound is None:
-            return
         codings = value.coding
         if codings is UNSET or not any(one.code in bound.get(one.system, ()) for one in codings):
             raise NotQuick
@@ -266,13 +275,17 @@ def _concept(_: QuickChecks, of: Field | None) -> Hook:
 
 def _reference(checks: QuickChecks, of: Field | None) -> Hook:
     targets = of.targets if of is not None else frozenset[str]()
+    led, local = checks.led, checks.local
 
     def check(value: Any) -> None:
         told = value.reference
-        if told is not UNSET and told.startswith("#"):
-            checks.local.append((told[1:], targets))
-            told = UNSET
-        kind = "" if told is UNSET else _leads_to(told)
+        if told is UNSET:
+            kind = ""
+        elif told.startswith("#"):
+            local.append((told[1:], targets))
+            kind = ""
+        else:
+            kind = led[told] if told in led else checks.leads_to(told)
         if value.type is not UNSET:
             if kind and kind != value.type:
                 raise NotQuick
@@ -343,7 +356,7 @@ def _pairs(concept: Any) -> list[tuple[Any, Any]]:
     return [] if concept.coding is UNSET else [(one.system, one.code) for one in concept.coding]
 
 
-BY_TYPE: dict[str, Callable[[QuickChecks, Field | None], Hook]] = {
+BY_TYPE: dict[str, Callable[[QuickChecks, Field | None], Hook | None]] = {
     "Attachment": _attachment,
     "CodeableConcept": _concept,
     "Coding": _coding,

@@ -98,7 +98,8 @@ def _bound(look: Look, codings: list[Any], place: Place) -> None:
     if listed is None:
         return
     for one in codings:
-        if isinstance(one, dict) and one.get("code") in listed.pairs.get(str(one.get("system")), ()):
+        code = one.get("code") if isinstance(one, dict) else None
+        if isinstance(code, str) and code in listed.pairs.get(str(one.get("system")), ()):
             return
     look.noted.error("binding", place.where, f"no code of {url}")
 
