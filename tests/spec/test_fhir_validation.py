@@ -47,7 +47,8 @@ def test_a_resource_that_is_as_it_should_be_has_no_issue():
 @pytest.mark.parametrize(
     ("members", "wanted"),
     [
-        ({"colour": "red"}, ("unknown-element", "Observation.colour")),
+        ({"birthDate": "2026"}, ("unknown-element", "Observation.birthDate")),
+        ({"colour": "red"}, ("unknown-element", "Observation.(a name that R4 does not have)")),
         ({"status": None}, ("too-few", "Observation.status")),
         ({"code": [POTASSIUM["code"]]}, ("too-many", "Observation.code")),
         ({"valueString": "high"}, ("too-many", "Observation.value")),
@@ -89,7 +90,9 @@ def test_a_value_beside_its_extension_is_one_element():
     """Where an extension says why there is no value the element is there, unless one of certain codes is required."""
     absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
     assert not errors(changed(effectiveDateTime=None, _effectiveDateTime={"extension": [absent]}))
-    assert errors(changed(status=None, _status={"extension": [absent]})) == [("binding", "Observation.status")]
+    assert errors(changed(status=None, _status={"extension": [absent]})) == [
+        ("binding", "Observation.status")
+    ]
     name = {"given": ["Ann", None], "_given": [None, {"extension": [absent]}]}
     assert not errors({"resourceType": "Patient", "name": [name]})
     assert errors({"resourceType": "Patient", "name": [{"given": ["Ann", None]}]}) == [
@@ -175,6 +178,9 @@ def test_no_value_of_a_patient_is_told():
         changed(status=CANARY),
         changed(valueQuantity={"value": CANARY}),
         changed(**{f"x{CANARY}": 1}),
+        changed(AnnaMuster=1),
+        changed(subject={"reference": "#a"}, contained=[{"resourceType": CANARY, "id": "a"}]),
+        changed(extension=[{"url": f"http://x.org/{CANARY}"}]),
         changed(subject={"reference": CANARY}),
         changed(issued=CANARY),
         changed(text={**TEXT, "div": f"<div>{CANARY}"}),
@@ -183,3 +189,4 @@ def test_no_value_of_a_patient_is_told():
         issues = validate(json.dumps(one).encode()).issues
         assert issues
         assert CANARY not in repr(issues)
+        assert "Anna" not in repr(issues)

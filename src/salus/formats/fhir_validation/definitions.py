@@ -121,6 +121,17 @@ def kinds() -> frozenset[str]:
 
 
 @cache
+def names_of_r4() -> frozenset[str]:
+    """The names in JSON of all elements of all types.
+
+    >>> "valueQuantity" in names_of_r4(), "shoeSize" in names_of_r4()
+    (True, False)
+    """
+    forms = (shape(kind) for kind in kinds())
+    return frozenset(name for form in forms if form is not None for name in form.fields)
+
+
+@cache
 def shape(kind: str) -> Shape | None:
     """What is said of a type; None where there is no such type.
 

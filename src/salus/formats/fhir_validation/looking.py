@@ -12,6 +12,7 @@ from salus.formats.fhir_validation.definitions import (
     Field,
     Rule,
     Shape,
+    names_of_r4,
     shape,
     value_set,
 )
@@ -23,6 +24,7 @@ from salus.formats.fhirpath.values import Item
 
 DEEPEST = 150
 NO_SUCH = "R4 has no such element here"
+UNTOLD = "(a name that R4 does not have)"
 TYPELESS = "a resource without a type that R4 has"
 Names = tuple[str, ...]
 
@@ -208,5 +210,5 @@ class Look:
 
 
 def _safe(name: str) -> str:
-    """A name that R4 does not have may be anything, a patient's too: it is told only where it looks like one."""
-    return name if name.isascii() and name.isalnum() and len(name) <= 40 else "(a name that is not told)"
+    """A name is told where some type of R4 has it: any other may be anything, a patient's too."""
+    return name if name.removeprefix("_") in names_of_r4() else UNTOLD

@@ -69,7 +69,8 @@ def _contained(look: Look, told: str, where: str) -> str:
     inside = root.get("contained")
     for one in inside if isinstance(inside, list) else ():
         if isinstance(one, dict) and one.get("id") == told[1:]:
-            return str(one.get("resourceType", ""))
+            kind = one.get("resourceType")
+            return kind if isinstance(kind, str) and kind in kinds() else ""
     if told != "#":
         look.noted.error("ref-1", where, "no contained resource has this id")
     return ""
