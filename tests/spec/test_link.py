@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from datetime import UTC, date, datetime
 from math import log2
 from pathlib import Path
 
-import polars as pl
 import pytest
 
+from salus.cli import main
 from salus.errors import (
     ColumnMissing,
     IdentitiesExposed,
+    InputEmpty,
+    InputUnreadable,
     LedgerBroken,
     NoSuchLine,
     ReasonTells,
@@ -22,7 +25,7 @@ from salus.errors import (
     UsageProblem,
 )
 from salus.intake.parts import subject_number
-from salus.linkage.comparing import Agreement, compare_identities
+from salus.linkage.comparing import compare_identities
 from salus.linkage.deciding import (
     BETTER,
     CHAIN,
@@ -34,7 +37,7 @@ from salus.linkage.deciding import (
     Thresholds,
     judge,
 )
-from salus.linkage.declaration import read_declaration
+from salus.linkage.declaration import System, Way, read_declaration
 from salus.linkage.fhir_patient import read_patient
 from salus.linkage.hl7v2_pid import read_pid
 from salus.linkage.identity import Identity, identity_frame
@@ -43,6 +46,8 @@ from salus.linkage.links import compared_pairs, known_of, people_now
 from salus.linkage.pairs import Pair, Record, Standing
 from salus.progress import QUIET
 from salus.workflows.link import Signed, decide, doubtful, link, show, undo
+from salus.workflows.link_people import read_system
+from tests.shape.sources import ROOT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SIGNED = Signed(by="I. Kaya", reason="confirmed by phone", when=NOW)
@@ -59,6 +64,7 @@ nr,given,family,born,sex,zip,street,ssn
 9,Jana,Nowak,1955-12-11,F,20095,1 High Street,
 10,Elif,Yilmaz,1990-01-02,F,30159,7 Park Avenue,999666555
 """
+BUNDLE = b'{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "id": "1"}}]}'
 OTHERS = ("Noah", "Emil", "Omar", "Ben", "Finn", "Ida", "Nora", "Lena")
 """So that Anna is no name that everybody has."""
 SYSTEM = """\
@@ -451,6 +457,80 @@ def test_a_pid_segment_is_read():
     )
 
 
-def test_agreements_have_words_for_people():
-    assert {word.value for word in Agreement} >= {"same", "different", "not said"}
-    assert isinstance(identity_frame([]), pl.DataFrame)
+def test_a_patient_who_was_merged_is_the_survivor(tmp_path):
+    """A40: number 1 became number 2; the timeline goes on as 2, and so do the identities."""
+    pid = "PID|1||{0}^^^LAB^PI||Meyer^{1}||19800503|F\r"
+    first = "MSH|^~\\&|L|H|||20260101||ADT^A08|1|P|2.5\r" + pid.format(1, "Ana")
+    merge = "MSH|^~\\&|L|H|||20260102||ADT^A40|2|P|2.5\r" + pid.format(2, "Anna") + "MRG|1^^^LAB^PI\r"
+    (tmp_path / "lab.hl7").write_text(first + merge, newline="")
+    lab = System(name="lab", identities=tmp_path / "lab.hl7", way=Way.HL7V2)
+    read = read_system(lab, progress=QUIET)
+    assert [(one.subject, one.given) for one in read.people] == [(subject_number("LAB|2"), "Anna")]
+    assert (read.read, read.kept) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "raw", "kept", "rejected"),
+    [
+        ("p.ndjson", Way.FHIR, b'{"resourceType": "Patient", "id": "1"}\n{"resourceType": "Patient"', 1, 1),
+        ("p.ndjson", Way.FHIR, b'{"resourceType": "Patient", "id": "1", "name": "no list"}\n', 0, 1),
+        ("p.ndjson", Way.FHIR, b'\xff\xfe"Patient"\n{"resourceType": "Patient", "id": "1"}\n', 1, 1),
+        (
+            "p.json",
+            Way.FHIR,
+            b'{"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Pat',
+            0,
+            1,
+        ),
+        (
+            "p.json",
+            Way.FHIR,
+            BUNDLE,
+            1,
+            0,
+        ),
+        ("m.hl7", Way.HL7V2, b"MSH|^~\\&|||||20260101||ADT^A08|1|P|2.5\rPID|1||||Meyer^Anna\r", 0, 1),
+        ("m.hl7", Way.HL7V2, b"no message at all", 0, 1),
+    ],
+)
+def test_what_cannot_be_read_is_counted_and_the_rest_kept(tmp_path, name, way, raw, kept, rejected):
+    path = tmp_path / name
+    path.write_bytes(raw)
+    system = System(name="a", identities=path, way=way)
+    if not kept:
+        with pytest.raises(InputEmpty) as caught:
+            read_system(system, progress=QUIET)
+        assert f"{rejected} records" in str(caught.value)
+        assert "Meyer" not in str(caught.value)
+        return
+    read = read_system(system, progress=QUIET)
+    assert (read.kept, sum(read.rejected.values())) == (kept, rejected)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"), [("p.csv", b"nr,given\n\xff\xfe\n"), ("p.csv", b""), ("p.parquet", b"PAR1")]
+)
+def test_a_table_that_is_none_is_refused(tmp_path, name, raw):
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises((InputUnreadable, ColumnMissing)):
+        read_system(
+            System(name="a", identities=tmp_path / name, way=Way.TABLE, columns={"id": "no"}), progress=QUIET
+        )
+
+
+def test_what_the_how_to_shows_is_what_comes(tmp_path, capsys, monkeypatch):
+    """Its three files, and the work list that it prints; and not a name of anybody in the ledger."""
+    page = (ROOT / "docs" / "how-to" / "link.md").read_text(encoding="utf-8")
+    files = re.findall(r"^`([\w.]+)`\n\n```\w+\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    assert [name for name, _ in files] == ["clinic.csv", "lab.csv", "link.yaml"]
+    for name, text in files:
+        (tmp_path / name).write_text(text)
+    assert run(tmp_path / "link.yaml") == {"accepted": 4, "doubtful": 1}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["link", "link.yaml", "--doubtful"])
+    assert f"```text\n{capsys.readouterr().out}```" in page
+    ledger = (tmp_path / "identities" / "ledger.jsonl").read_text().lower()
+    assert not [
+        name for name in ("anna", "novak", "haddad", "elif", "mill", "10115", "1980") if name in ledger
+    ]

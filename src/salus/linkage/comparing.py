@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import log2
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -138,7 +139,33 @@ PAIR_COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def compare_identities(people: pl.DataFrame, *, at_least: float, threads: int = 1) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a comparison may take: processors, memory, and a private folder for what does not fit (None: nothing does).
+
+    What is compared is patients' own: DuckDB, left alone, would put it into a folder of wherever the command was typed.
+    """
+
+    threads: int = 1
+    memory: str = "2GB"
+    scratch: Path | None = None
+
+    @property
+    def settings(self) -> dict[str, str | bool | int | float | list[str]]:
+        """For DuckDB, which fetches nothing from anywhere."""
+        return {
+            "threads": self.threads,
+            "memory_limit": self.memory,
+            "temp_directory": str(self.scratch or ""),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+
+
+ROOM = Room()
+
+
+def compare_identities(people: pl.DataFrame, *, at_least: float, room: Room = ROOM) -> pl.DataFrame:
     """All pairs of two systems that agree in something and weigh at least so many bits, in order of their names.
 
     Within one system nobody is compared: whether it holds one person twice is for that system to say.
@@ -147,7 +174,7 @@ def compare_identities(people: pl.DataFrame, *, at_least: float, threads: int = 
     systems = folded.partition_by("system", maintain_order=True)
     if len(systems) < 2:
         return pl.DataFrame(schema=PAIR_COLUMNS)
-    with duckdb.connect(config={"threads": threads}) as db:
+    with duckdb.connect(config=room.settings) as db:
         api = DuckDBAPI(db)
         tables = [
             api.register(frame.to_arrow(), dataset_display_name=f"s{number}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +16,7 @@ from salus.linkage.identity import IDENTITY_COLUMNS
 from salus.timeline.store import SETTINGS_FILE
 
 PEOPLE_FILE, LEDGER_FILE = "identities.parquet", "ledger.jsonl"
+SCRATCH = ".scratch"
 OTHERS = 0o077
 OWNER_FILE, OWNER_FOLDER = 0o600, 0o700
 
@@ -41,6 +45,18 @@ def check_private(path: Path) -> None:
             where=str(path),
             fix=f"chmod go-rwx '{path}'",
         )
+
+
+@contextmanager
+def private_scratch(folder: Path) -> Iterator[Path]:
+    """A folder in the vault for what does not fit into memory; it is gone at the end, however it ends."""
+    scratch = folder / SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=OWNER_FOLDER)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_identities(folder: Path, people: pl.DataFrame) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 
 from salus import __version__
 from salus.errors import NoSuchLine, UsageProblem
-from salus.linkage.comparing import FIELDS, compare_identities
+from salus.linkage.comparing import FIELDS, Room, compare_identities
 from salus.linkage.deciding import Thresholds, judge
 from salus.linkage.declaration import Declaration, read_declaration
 from salus.linkage.identity import IDENTITY_COLUMNS, Identity, identity_frame
@@ -40,7 +40,7 @@ from salus.linkage.links import (
 )
 from salus.linkage.pairs import Record, Standing
 from salus.linkage.reasons import check_reason
-from salus.linkage.vault import PEOPLE_FILE, open_vault, read_identities, write_identities
+from salus.linkage.vault import PEOPLE_FILE, open_vault, private_scratch, read_identities, write_identities
 from salus.progress import Progress
 from salus.workflows.link_people import Read, read_system
 
@@ -73,9 +73,9 @@ def link(path: Path, *, now: datetime, processes: int = 1, progress: Progress) -
     people = _with_earlier(folder, identity_frame(one for part in read for one in part.people), told)
     write_identities(folder, people)
     lines = read_ledger(folder)
-    with progress.step("Comparing identities"):
-        pairs = compare_identities(people, at_least=told.limits.doubt, threads=processes)
-        compared = compared_pairs(pairs)
+    with progress.step("Comparing identities"), private_scratch(folder) as scratch:
+        room = Room(threads=processes, scratch=scratch)
+        compared = compared_pairs(compare_identities(people, at_least=told.limits.doubt, room=room))
     settled = settled_by_people(lines)
     judged = judge(compared, settled, known=known_of(people), limits=told.limits)
     judged += held_back(compared, settled)

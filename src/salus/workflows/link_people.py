@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from salus.errors import InputEmpty
+from salus.formats.hl7v2 import field_of
+from salus.formats.hl7v2_patient import all_keys
 from salus.intake.fhir_files import BROKEN, LIMITS, broken, cut, find_files, form_of, line_blocks, open_bytes
 from salus.intake.hl7v2_files import files_of
 from salus.intake.hl7v2_messages import Message, messages_of
+from salus.intake.hl7v2_people import MERGES, survivors
 from salus.intake.parts import Part, subject_number
 from salus.linkage.declaration import Numbered, System, Way
 from salus.linkage.fhir_patient import Numbering, Told, bundle_resources, is_patient, read_patient
@@ -25,6 +28,8 @@ NO_JSON = "no JSON"
 NO_ID = "a patient without a number"
 Found = Iterator[Told | str]
 """Who a record is, or why there is nobody."""
+Merge = tuple[str, str, int, int]
+"""When and in which message it was said; who was merged, and into whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,11 @@ class Read:
 def read_system(system: System, *, progress: Progress) -> Read:
     """Read all identities of a system. Raises InputEmpty where there is none, and what readers raise."""
     number = numbering(system, read_key(system.key))
-    found = {Way.FHIR: _fhir, Way.HL7V2: _hl7v2, Way.TABLE: _table}[system.way](system, number)
+    merges: list[Merge] = []
+    if system.way == Way.HL7V2:
+        found = _hl7v2(system, number, merges)
+    else:
+        found = _fhir(system, number) if system.way == Way.FHIR else _table(system, number)
     latest: dict[Record, tuple[str, str, Identity]] = {}
     rejected: Counter[str] = Counter()
     kept = 0
@@ -59,7 +68,10 @@ def read_system(system: System, *, progress: Progress) -> Read:
             when, identity = one
             record, told = Record(identity.system, identity.subject), (when, repr(identity), identity)
             latest[record] = max(latest.get(record, told), told, key=lambda told: told[:2])
-    people = tuple(_renamed(identity, system) for _, _, identity in latest.values())
+    became = survivors((old, new) for _, _, old, new in sorted(merges))
+    people = tuple(
+        _renamed(identity, system) for _, _, identity in latest.values() if identity.subject not in became
+    )
     if not people:
         raise InputEmpty(
             f"nobody was found among {sum(rejected.values())} records",
@@ -100,7 +112,8 @@ def _table(system: System, number: Numbering) -> Found:
         yield one if isinstance(one, str) else ("", one)
 
 
-def _hl7v2(system: System, number: Numbering) -> Found:
+def _hl7v2(system: System, number: Numbering, merges: list[Merge]) -> Found:
+    """Who messages are about. ``merges``: who became whom on the way, for then the timeline goes on as the survivor."""
     for file in files_of(system.identities):
         with file.open() as stream:
             for message in messages_of(stream):
@@ -113,7 +126,19 @@ def _hl7v2(system: System, number: Numbering) -> Found:
                     yield NO_ID
                 else:
                     if told is not None:
+                        merges += _merges(message.text, told, number)
                         yield told
+
+
+def _merges(message: str, told: Told, number: Numbering) -> list[Merge]:
+    segments = message.split("\r")
+    trigger = field_of(segments[0], 9).split("^")[1:2]
+    if not trigger or trigger[0] not in MERGES:
+        return []
+    when, survivor = told[0], told[1].subject
+    olds = [number(key) for one in segments if one.startswith("MRG|") for key in all_keys(field_of(one, 1))]
+    control = field_of(segments[0], 10)
+    return [(when, control, old, survivor) for old in olds if old is not None and old != survivor]
 
 
 def _fhir(system: System, number: Numbering) -> Found:
