@@ -30,6 +30,7 @@ from salus.linkage.deciding import (
     BETTER,
     CHAIN,
     NO_GIVEN,
+    OTHER_GIVEN,
     OTHER_NUMBERS,
     RIVAL,
     TWINS,
@@ -280,6 +281,29 @@ def test_a_link_undone_is_as_if_never_made_and_is_not_made_again_by_itself(hospi
     undo(hospital, len(read_ledger(folder)), signed=SIGNED)
     undo(hospital, undone.number, signed=SIGNED)
     assert len(people_now(read_ledger(folder)).members(Record("lab", 7))) == 2
+
+
+def test_a_link_lasts_until_something_speaks_against_it_and_then_a_person_decides(hospital):
+    """Anna moves and weighs less: still one person. Her given name changes in one system: a person decides."""
+    run(hospital)
+    clinic = hospital.parent / "clinic.csv"
+    clinic.write_text(CLINIC.replace("12 Mill Lane,123456789", "40 Far Road,").replace("10115", "99999"))
+    assert run(hospital) == {}
+    clinic.write_text(CLINIC.replace("1,Anna", "1,Berta").replace("123456789", ""))
+    assert run(hospital) == {"doubtful": 1}
+    line = read_ledger(hospital.parent / "identities")[-1]
+    assert (str(line.pair), line.act, line.reason) == ("clinic/1 = lab/7", Act.DOUBTED, OTHER_GIVEN)
+
+
+def test_a_pair_that_no_longer_agrees_is_dropped_where_it_waited_and_waits_where_it_was_linked(hospital):
+    """All of lab become other people."""
+    run(hospital)
+    (hospital.parent / "lab.csv").write_text(
+        "nr,given,family,born,sex,zip,street,ssn\n"
+        + "".join(f"{n},Omar{n},Haddad{n},200{n % 10}-10-1{n % 10},M,8033{n % 10},,\n" for n in (7, 8, 9, 10))
+    )
+    assert run(hospital) == {"doubtful": 1, "refused": 3}
+    assert run(hospital) == {}
 
 
 def test_two_that_a_person_told_apart_are_not_joined_through_a_third(tmp_path):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 
 import polars as pl
 
 from salus.linkage.comparing import FIELDS, Agreement
-from salus.linkage.deciding import Groups, Known
+from salus.linkage.deciding import BETWEEN, Groups, Known
 from salus.linkage.folding import fold_identities
-from salus.linkage.ledger import ACTS, STANDINGS, Act, Line, settled_by_people, standing_lines
+from salus.linkage.ledger import ACTS, STANDINGS, Act, Line, effective, settled_by_people, standing_lines
 from salus.linkage.pairs import Compared, Judged, Pair, Record, Standing
 
 NO_LONGER = "compared anew, the two no longer agree enough"
@@ -60,24 +60,30 @@ def new_lines(
 ) -> list[Line]:
     """What a comparison adds to the ledger: pairs that stand otherwise than before. People's decisions stand.
 
+    A link lasts: that a name became commoner does not end it, and what speaks against it goes to a person.
     ``present``: the records that were compared; pairs of others stay as they are.
     """
     standing, settled = standing_lines(lines), settled_by_people(lines)
-    number, added = len(lines), []
+    linked = {line.pair for line in effective(lines) if line.act == Act.ACCEPTED}
     found = {one.compared.pair: one for one in judged}
-    for pair, one in sorted(found.items()):
-        held = STANDINGS[standing[pair].act] if pair in standing else None
-        if held == one.standing or (held is None and one.standing == Standing.REFUSED):
-            continue
-        number += 1
-        added.append(_judged_line(one, number, sign))
     here = set(present)
-    for pair, line in sorted(standing.items()):
-        gone = pair not in found and pair not in settled and line.act in (Act.ACCEPTED, Act.DOUBTED)
-        if gone and pair.left in here and pair.right in here:
-            number += 1
-            added.append(_line(number, pair, Act.REFUSED, NO_LONGER, sign))
-    return added
+    for pair, line in standing.items():
+        if pair not in found and pair not in settled and here.issuperset(pair):
+            gone = Compared(pair=pair, weight=line.weight or 0.0, fields=line.fields)
+            found[pair] = Judged(compared=gone, standing=Standing.REFUSED, reason=NO_LONGER)
+    moved = (_moved(standing.get(pair), one, pair in linked) for pair, one in sorted(found.items()))
+    return [_judged_line(one, number, sign) for number, one in enumerate(filter(None, moved), len(lines) + 1)]
+
+
+def _moved(held: Line | None, one: Judged, linked: bool) -> Judged | None:
+    """How a pair stands from now on; None: as before. What was a link once (``linked``) a person alone refuses."""
+    if held is None:
+        return None if one.standing == Standing.REFUSED else one
+    if held.act == Act.ACCEPTED and one.reason == BETWEEN:
+        return None
+    if linked and one.standing == Standing.REFUSED:
+        one = replace(one, standing=Standing.DOUBTFUL)
+    return None if STANDINGS[held.act] == one.standing else one
 
 
 def held_back(compared: Iterable[Compared], settled: Mapping[Pair, Standing]) -> list[Judged]:
@@ -100,12 +106,6 @@ def _judged_line(one: Judged, number: int, sign: Signature) -> Line:
         reason=one.reason,
         weight=one.compared.weight,
         fields=one.compared.fields,
-    )
-
-
-def _line(number: int, pair: Pair, act: Act, reason: str, sign: Signature) -> Line:
-    return Line(
-        number=number, when=sign.when, who=sign.who, person=sign.person, act=act, pair=pair, reason=reason
     )
 
 
