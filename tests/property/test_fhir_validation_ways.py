@@ -176,6 +176,9 @@ def test_whatever_the_quick_way_lets_through_has_no_issue(data, resource, times)
 
 
 @example(b'{"resourceType":"Patient","id":"a","id":"b"}')
+@example(b'{"resourceType":"Patient","id" :"a","id":"b"}')
+@example(b'{"resourceType":"Patient","name":[{ }]}')
+@example(b'{"resourceType":"Patient","resourceType":"Group","id":"a"}')
 @example(b'{"resourceType":"Patient","name":[{"id":"n"}]}')
 @example(b'{"resourceType":"Patient","name":[{"text":" "}]}')
 @given(st.binary(max_size=60))

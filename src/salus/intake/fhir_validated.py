@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -42,11 +42,12 @@ class Validating:
         if self.mode is Validation.OFF:
             return group, None
         tally = _Tally()
+        way, unjudged = _way(), list[str]()
         for number in range(len(group.resources)):
-            noted = _way().validate(group.raw(number).strip())
-            if noted.issues:
-                tally.add(noted.issues, number)
-            tally.unchecked.update(noted.unchecked)
+            issues = way.issues(group.raw(number), unjudged)
+            if issues:
+                tally.add(issues, number)
+        tally.unchecked.update(unjudged)
         found = self._read(group.kind, tally, group)
         if self.mode is Validation.COUNT or not tally.wrong:
             return group, found
@@ -94,7 +95,7 @@ class _Tally:
     wrong: dict[int, Issue] = field(default_factory=dict)
     unchecked: Counter[str] = field(default_factory=Counter)
 
-    def add(self, issues: list[Issue], number: int) -> None:
+    def add(self, issues: Sequence[Issue], number: int) -> None:
         """Take what was found in one resource."""
         self.every += [(number, issue) for issue in issues]
         first = next((issue for issue in issues if issue.severity == ERROR), None)

@@ -6,6 +6,7 @@ It never says what is wrong: whatever it does not let through is looked at in th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import UNSET
 
 from salus.formats.fhir_validation.definitions import shape
-from salus.formats.fhir_validation.issues import Noted
+from salus.formats.fhir_validation.issues import Issue, Noted
 from salus.formats.fhir_validation.quick_checks import QuickChecks
 from salus.formats.fhir_validation.quick_rules import NotQuick
 from salus.formats.fhir_validation.quick_types import QuickTypes
@@ -30,6 +31,8 @@ class Kind(msgspec.Struct):
 
 
 KINDS = msgspec.json.Decoder(Kind)
+LONGEST = 64
+"""Bytes at the beginning of a resource in which its type is looked for."""
 ENCODER = msgspec.json.Encoder()
 VERSION = attrgetter("versionId", "lastUpdated", "security")
 
@@ -45,32 +48,45 @@ class QuickWay:
     def __init__(self) -> None:
         self.checks = QuickChecks()
         self.types = QuickTypes(self.checks.hook)
-        self.decoders: dict[str, Any] = {}
+        self.decoders: dict[bytes, Any] = {}
+        self.by_type: dict[str, Any] = {}
 
     def validate(self, raw: bytes) -> Noted:
         """Say what is wrong with one resource, as ``validating.validate`` does."""
+        unjudged: list[str] = []
+        issues = self.issues(raw, unjudged)
+        return Noted(list(issues), Counter(unjudged))
+
+    def issues(self, raw: bytes, unjudged: list[str]) -> Sequence[Issue]:
+        """The issues of one resource; to ``unjudged`` is added what could not be judged, each time it was met."""
         if self.passes(raw):
-            return Noted(unchecked=Counter(self.checks.tally))
-        return validate(raw)
+            unjudged += self.checks.tally
+            return ()
+        noted = validate(raw)
+        unjudged += noted.unchecked.elements()
+        return noted.issues
 
     def passes(self, raw: bytes) -> bool:
         """Whether all is well for certain."""
         self.checks.tally.clear()
         self.checks.local.clear()
         try:
-            compact = msgspec.json.format(raw, indent=-1)
-            if b"{}" in compact or (b"\\" in compact and any(part in compact for part in ODD)):
+            raw = msgspec.json.format(raw, indent=-1)
+            if b"{}" in raw or (b"\\" in raw and any(part in raw for part in ODD)):
                 return False
-            inside = self._contained(self._read(compact))
+            inside = self._contained(self._read(raw))
         except (msgspec.DecodeError, ValueError, RecursionError):
             return False
         return self._led(inside)
 
-    def _read(self, compact: bytes) -> Any:
-        kind = KINDS.decode(compact).resourceType
-        found = (self.decoders.get(kind) or self._decoder(kind)).decode(compact)
+    def _read(self, raw: bytes) -> Any:
+        begin = raw[: raw.find(b",", 0, LONGEST) + 1]
+        decoder = self.decoders.get(begin)
+        if decoder is None:
+            decoder = self._decoder(raw, begin)
+        found = decoder.decode(raw)
         # As many names as were read: none came twice.
-        if ENCODER.encode(found).count(b'":') != compact.count(b'":'):
+        if ENCODER.encode(found).count(b'":') != raw.count(b'":'):
             raise NotQuick
         return found
 
@@ -95,9 +111,15 @@ class QuickWay:
                 return False
         return inside.keys() <= {told for told, _ in local}
 
-    def _decoder(self, kind: str) -> Any:
-        form = shape(kind)
-        if form is None or not form.is_resource or kind in ("Bundle", "Parameters"):
-            raise NotQuick
-        self.decoders[kind] = made = msgspec.json.Decoder(self.types.of_resource(form))
-        return made
+    def _decoder(self, raw: bytes, begin: bytes) -> Any:
+        """The decoder of a resource's type, remembered by how its JSON begins where that is the type."""
+        kind = KINDS.decode(raw).resourceType
+        decoder = self.by_type.get(kind)
+        if decoder is None:
+            form = shape(kind)
+            if form is None or not form.is_resource or kind in ("Bundle", "Parameters"):
+                raise NotQuick
+            self.by_type[kind] = decoder = msgspec.json.Decoder(self.types.of_resource(form))
+        if begin.endswith(f'"{kind}",'.encode()) and begin.lstrip().startswith(b'{"resourceType"'):
+            self.decoders[begin] = decoder
+        return decoder

@@ -53,11 +53,15 @@ class QuickChecks:
     def __init__(self) -> None:
         self.tally: list[str] = []
         self.local: list[tuple[str, frozenset[str]]] = []
-        self.codings: dict[Coded, tuple[str, ...] | None] = {}
+        self.codings: dict[Coded, tuple[str, ...]] = {}
         self.led: dict[str, str] = {}
 
     def hook(self, form: Shape, of: Field | None) -> Hook | None:
         """All checks of the objects of a type where they stand in an element, as one; None: there are none."""
+        if form.kind == "Coding":
+            return _coding(self, of, self._extended(form))
+        if form.kind == "Quantity":
+            return _quantity(self._extended(form))
         if any(check in ONLY_THOROUGH for check in CHECKS.get(form.kind, ())):
             return _refuse
         found = [*_choices(form), *_rules(form), *_written(form)]
@@ -79,16 +83,15 @@ class QuickChecks:
 
         return check
 
-    def coding(self, told: Coded) -> None:
-        """A coding as the thorough way judges it; what it said is remembered."""
-        known = self.codings.get(told, ())
-        if known == () and told not in self.codings:
-            if len(self.codings) > REMEMBERED:
-                self.codings.clear()
-            known = self.codings[told] = _judged(told)
+    def coding(self, told: Coded) -> tuple[str, ...]:
+        """A coding as the thorough way judges it; what it said is remembered where it is no issue."""
+        if len(self.codings) > REMEMBERED:
+            self.codings.clear()
+        known = _judged(told)
         if known is None:
             raise NotQuick
-        self.tally += known
+        self.codings[told] = known
+        return known
 
     def leads_to(self, told: str) -> str:
         """The type that a reference leads to, remembered: patients and visits are referred to again and again."""
@@ -243,14 +246,41 @@ def _matching(pattern: re.Pattern[str]) -> Hook:
     return match
 
 
-def _coding(checks: QuickChecks, of: Field | None) -> Hook:
+def _coding(checks: QuickChecks, of: Field | None, extended: Hook) -> Hook:
+    """The check that is asked most: all of it in one function."""
     every = attrgetter("system", "code", "version", "display")
-    bound = _bound(of)
+    bound, codings, tally = _bound(of), checks.codings, checks.tally
 
     def check(value: Any) -> None:
-        checks.coding(every(value))
-        if bound is not None and value.code not in bound.get(value.system, ()):
+        told = every(value)
+        known = codings.get(told)
+        tally.extend(checks.coding(told) if known is None else known)
+        if bound is not None and told[1] not in bound.get(told[0], ()):
             raise NotQuick
+        if value.extension is not UNSET:
+            extended(value.extension)
+
+    return check
+
+
+def _quantity(extended: Hook) -> Hook:
+    """A quantity's unit as the thorough way judges it (qty-3), remembered."""
+    units: set[tuple[Any, Any]] = set()
+    unit = attrgetter("system", "code")
+
+    def check(value: Any) -> None:
+        told = unit(value)
+        if told not in units:
+            system, code = told
+            if code is not UNSET and (system is UNSET or not CODE.fullmatch(code)):
+                raise NotQuick
+            if system is not UNSET and trouble_of("uri", system):
+                raise NotQuick
+            if len(units) > REMEMBERED:
+                units.clear()
+            units.add(told)
+        if value.extension is not UNSET:
+            extended(value.extension)
 
     return check
 
@@ -359,7 +389,6 @@ def _pairs(concept: Any) -> list[tuple[Any, Any]]:
 BY_TYPE: dict[str, Callable[[QuickChecks, Field | None], Hook | None]] = {
     "Attachment": _attachment,
     "CodeableConcept": _concept,
-    "Coding": _coding,
     "Meta": _meta,
     "Narrative": _narrative,
     "Observation": _observation,

@@ -31,7 +31,12 @@ QUICK = {
     "canonical": PLAIN_URI,
     "base64Binary": r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)",
 }
-CHECKED = frozenset((("Coding", "code"), ("Coding", "system"), ("Reference", "reference")))
+CHECKED = frozenset(
+    (
+        *(("Coding", "code"), ("Coding", "system"), ("Quantity", "code"), ("Quantity", "system")),
+        ("Reference", "reference"),
+    )
+)
 """Texts that the check of their object looks at, with a memory: a pattern for each would cost its time every time."""
 VARIED = frozenset(("Reference", "CodeableConcept", "Coding"))
 """Types whose objects are checked by what the element that they stand in allows."""
