@@ -15,6 +15,7 @@ from salus.cli import main
 from salus.errors import (
     ColumnMissing,
     IdentitiesExposed,
+    IdentitiesMissing,
     InputEmpty,
     InputUnreadable,
     LedgerBroken,
@@ -540,6 +541,25 @@ def test_a_table_that_is_none_is_refused(tmp_path, name, raw):
         read_system(
             System(name="a", identities=tmp_path / name, way=Way.TABLE, columns={"id": "no"}), progress=QUIET
         )
+
+
+def test_a_table_as_a_spreadsheet_writes_it_is_read(hospital):
+    """A mark before the first column, semicolons, carriage returns, spaces around cells."""
+    raw = "\ufeff" + LAB.replace(",", ";").replace("ANNA;", " ANNA ;").replace("\n", "\r\n")
+    (hospital.parent / "lab.csv").write_text(raw, newline="")
+    text = hospital.read_text()
+    hospital.write_text(text + '    separator: ";"\n')
+    assert run(hospital) == {"accepted": 1, "doubtful": 3}
+
+
+def test_identities_that_were_cut_short_are_refused_and_read_again(hospital):
+    run(hospital)
+    path = hospital.parent / "identities" / "identities.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(IdentitiesMissing):
+        show(hospital, 1, signed=SIGNED)
+    path.unlink()
+    assert run(hospital) == {}
 
 
 def test_what_the_how_to_shows_is_what_comes(tmp_path, capsys, monkeypatch):

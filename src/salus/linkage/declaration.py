@@ -71,6 +71,7 @@ class System:
     authorities: Mapping[str, str] = field(default_factory=dict)
     dates: str = "%Y-%m-%d"
     sexes: Mapping[str, str] = field(default_factory=dict)
+    separator: str = ","
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +129,15 @@ def _system(name: str, told: Section, near: Path) -> System:
         authorities=dict(told.pairs("authorities")),
         dates=told.text("dates", "%Y-%m-%d"),
         sexes=dict(told.pairs("sexes")),
+        separator=told.text("separator", ","),
     )
     told.done()
     if "/" in name or "=" in name or not name.strip():
         raise told.wrong("a system's name may hold no / and no =", FIX)
     if (way == Way.TABLE) != bool(system.columns):
         raise told.wrong("'columns' belongs to a table, and a table needs it", FIX)
+    if len(system.separator) != 1:
+        raise told.wrong("'separator' must be one sign", FIX)
     wrong = sorted(set(system.sexes.values()) - {"M", "F", "O"})
     if wrong:
         raise told.wrong("'sexes' must turn cells into M, F or O", FIX)

@@ -56,7 +56,7 @@ def _rows(system: System) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False, encoding="utf8")
+        return pl.read_csv(path, infer_schema=False, separator=system.separator)
     except FileNotFoundError as error:
         raise InputMissing(
             f"there is no file '{path.name}'", where=str(path), fix="correct 'identities' in the LINK.yaml"

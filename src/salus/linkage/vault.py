@@ -77,4 +77,12 @@ def read_identities(folder: Path) -> pl.DataFrame:
         )
     check_private(folder)
     check_private(path)
-    return pl.read_parquet(path).select(pl.col(name).cast(kind) for name, kind in IDENTITY_COLUMNS.items())
+    try:
+        people = pl.read_parquet(path)
+        return people.select(pl.col(name).cast(kind) for name, kind in IDENTITY_COLUMNS.items())
+    except (pl.exceptions.PolarsError, OSError):
+        raise IdentitiesMissing(
+            f"'{PEOPLE_FILE}' cannot be read: it is cut short or of another version",
+            where=str(folder),
+            fix="remove it and run `salus link LINK.yaml` again; the ledger stays",
+        ) from None
