@@ -93,6 +93,11 @@ def test_a_value_beside_its_extension_is_one_element():
     assert errors(changed(status=None, _status={"extension": [absent]})) == [
         ("binding", "Observation.status")
     ]
+    later = {
+        "url": "http://hl7.org/fhir/5.0/StructureDefinition/extension-Observation.status",
+        "valueCode": "new",
+    }
+    assert not errors(changed(status=None, _status={"extension": [later]}))
     name = {"given": ["Ann", None], "_given": [None, {"extension": [absent]}]}
     assert not errors({"resourceType": "Patient", "name": [name]})
     assert errors({"resourceType": "Patient", "name": [{"given": ["Ann", None]}]}) == [

@@ -74,7 +74,7 @@ RESOLVED = {"system": "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 
 CASES = {
-    # section 2.24: attachments
+    # page datatypes: attachments
     "attachment-size": (
         made("Patient", photo=[{"contentType": "image/png", "data": "AAAA", "size": 4}]),
         made("Patient", photo=[{"contentType": "image/png", "data": "AAAA", "size": 3}]),
@@ -182,7 +182,7 @@ CASES = {
             contained=[made("Organization", id="o", name="a", meta={"tag": [RESOLVED]})],
         ),
     ),
-    # section 2.3: references
+    # page references
     "reference-type": (
         observation(subject={"type": "Practitioner", "display": "a"}),
         observation(subject={"type": "Patient", "display": "a"}),
@@ -191,7 +191,7 @@ CASES = {
         made("QuestionnaireResponse", status="completed", questionnaire=f"{R4}/ValueSet/example-extensional"),
         made("QuestionnaireResponse", status="completed", questionnaire=f"{R4}/Questionnaire/bb"),
     ),
-    # section 2.4: extensions
+    # page extensibility
     "extension-url": (
         made("Patient", extension=[{"url": f"{BIRTH_PLACE}|4.0.1", "valueAddress": {"city": "Bern"}}]),
         made("Patient", extension=[{"url": BIRTH_PLACE, "valueAddress": {"city": "Bern"}}]),
@@ -204,7 +204,7 @@ CASES = {
         made("Patient", extension=[{"url": BIRTH_PLACE, "valueString": "Bern"}]),
         made("Patient", extension=[{"url": BIRTH_PLACE, "valueAddress": {"city": "Bern"}}]),
     ),
-    # sections 4.8 and 4.9: codes
+    # pages codesystem and valueset: codes
     "code-unknown": (
         including(system=SNOMED, concept=[{"code": "73211008"}]),
         including(system=SNOMED, concept=[{"code": "73211009"}]),
@@ -232,7 +232,7 @@ CASES = {
         ),
     ),
     "profile-path": (profile("Patient.shoe"), profile("Patient.contact.name.family")),
-    # section 3.1: searches; 6.4: what a server says
+    # page search, and what a server says of itself
     "search-type": (
         search(derivedFrom=f"{R4}/SearchParameter/Organization-name", type="token"),
         search(derivedFrom=f"{R4}/SearchParameter/Organization-name"),
@@ -267,7 +267,7 @@ CASES = {
             ],
         ),
     ),
-    # section 2.36: Bundles
+    # page bundle
     "bundle-full-url": (bundle("collection", found(fullUrl=None)), bundle("collection", found())),
     "bundle-link": (
         bundle("searchset", found(), link=[{"relation": "self", "url": "https://x.org/a"}] * 2),
@@ -328,6 +328,6 @@ def test_one_breaks_the_rule_and_the_other_does_not(rule, pair):
     ],
 )
 def test_a_simple_value_is_written_as_its_type_demands(kind, good, bad):
-    """The forms are those of R4 section 2.24.0.1, table of primitive types."""
+    """The forms are those of R4, page datatypes."""
     assert not trouble_of(kind, good)
     assert trouble_of(kind, bad)

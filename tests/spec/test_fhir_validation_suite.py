@@ -10,7 +10,7 @@ from benchmarks.intake_suites import HL7_CASES, suite
 from benchmarks.intake_validation import REPORT, Case, cases, report
 from benchmarks.rows import RESULTS
 
-LEAST_DETECTED, MOST_FALSE = 82, 1
+LEAST_DETECTED, MOST_FALSE = 82, 0
 """Of 96 and of 47: they may only get better."""
 
 

@@ -1,4 +1,4 @@
-"""Attachments and other data in base64: their size and digest are those of the data; R4 section 2.24.0.6."""
+"""Attachments and other data in base64: their size and digest are those of the data; R4, page datatypes."""
 
 from __future__ import annotations
 

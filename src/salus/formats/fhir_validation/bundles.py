@@ -1,4 +1,4 @@
-"""Bundles: full URLs, what references lead to in a document, and what each kind of Bundle holds; R4 section 2.36."""
+"""Bundles: full URLs, what references lead to in a document, and what each kind holds; R4, page bundle."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def references_of(value: object, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _found(told: str, of: Entry, held: list[Entry]) -> list[Entry]:
-    """The entries that a reference leads to: R4 section 2.36.4.1, resolving references in Bundles."""
+    """The entries that a reference leads to: R4, page bundle, resolving references."""
     bare, _, version = told.partition("#")[0].partition("/_history/")
     if LOCAL.fullmatch(told):
         base = ON_A_SERVER.fullmatch(of.url)

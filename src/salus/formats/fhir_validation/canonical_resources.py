@@ -1,4 +1,4 @@
-"""Rules of resources that define things: code systems, value sets and profiles; R4 sections 4.8, 4.9 and 5.2."""
+"""Rules of resources that define things: code systems, value sets and profiles; R4, their pages."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ OPEN = (
     ),
     *("ParameterDefinition", "RelatedArtifact", "TriggerDefinition", "UsageContext"),
 )
-"""The types of an element that may be of any type: R4 section 2.24.0.1, open type elements."""
+"""The types of an element that may be of any type: R4, page datatypes."""
 
 
 @cache

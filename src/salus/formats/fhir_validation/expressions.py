@@ -12,7 +12,7 @@ from salus.formats.fhirpath.grammar import parse
 
 SNOMED = "http://snomed.info/sct"
 WHETHER = frozenset(("inactive", "notSelectable"))
-"""Properties of concepts in any code system that are true or false: R4 section 4.8.11, defined concept properties."""
+"""Properties of concepts in any code system that are true or false: R4, page codesystem, defined properties."""
 WORDS = re.compile(
     r"""\s*(?:(?P<term>\|[^|]*\|)
     |(?P<operator><<!|<<|<!|<|>>!|>>|>!|>|\^|!!>|!!<)

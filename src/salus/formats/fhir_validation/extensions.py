@@ -1,4 +1,4 @@
-"""Extensions: a value or further extensions (ext-1), and those of R4 where and with what R4 allows; R4 section 2.4."""
+"""Extensions: a value or further extensions (ext-1), and R4's own where and with what it allows; page extensibility."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def _may_stand(place: Place, places: tuple[str, ...]) -> bool:
     for kind in place.names:
         form = shape(kind)
         names |= set(form.above) if form is not None else set()
-    names.add("Element")  # R4 2.4.2.1: any element, a resource too
+    names.add("Element")  # page defining-extensions: any element, a resource too
     bare = {name.removesuffix("[x]") for name in names}
     return any(one in names or one.removesuffix("[x]") in bare for one in places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from salus.formats.fhirpath.values import Item
 DEEPEST = 150
 NO_SUCH = "R4 has no such element here"
 UNTOLD = "(a name that R4 does not have)"
+OTHER_VERSION = re.compile(r"http://hl7\.org/fhir/[1-9]\.[0-9]/StructureDefinition/extension-")
 TYPELESS = "a resource without a type that R4 has"
 Names = tuple[str, ...]
 
@@ -205,8 +207,17 @@ class Look:
         """What is wrong where there is no value but, at best, an extension that says why."""
         if beside is None:
             self.noted.error("json-null", where, "null: leave the element out")
-        elif known.codes and known.kind == "code" and value_set(known.codes) is not None:
+        elif (
+            known.codes and known.kind == "code" and value_set(known.codes) and not _of_other_version(beside)
+        ):
             self.noted.error("binding", where, f"no code, where one of {known.codes} is required")
+
+
+def _of_other_version(beside: object) -> bool:
+    """Whether the code of another version of FHIR stands in an extension: R4, page versions."""
+    found = beside.get("extension") if isinstance(beside, dict) else None
+    urls = [one.get("url") for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return any(isinstance(url, str) and OTHER_VERSION.match(url) for url in urls)
 
 
 def _safe(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Narrative: only the XHTML that is safe to show (txt-1), and something to read (txt-2); R4 section 2.18.0.2."""
+"""Narrative: only the XHTML that is safe to show (txt-1), and something to read (txt-2); R4, page narrative."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a simple value is written as its type demands: FHIR R4 section 2.24.0.1, primitive types."""
+"""Whether a simple value is written as its type demands: FHIR R4, page datatypes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search parameters: what is said of one of R4's is what R4 says, and a composite one has parts; R4 3.1.1, 6.4."""
+"""Search parameters: what is said of one of R4's is what R4 says, and a composite one has parts; R4, page search."""
 
 from __future__ import annotations
 
