@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from salus.formats.fhir_validation.definitions import Rule, kinds, shape
 from salus.formats.fhir_validation.primitives import trouble_of
 from salus.formats.fhir_validation.validating import validate
+from salus.formats.fhirpath.functions import FUNCTIONS
+from salus.formats.fhirpath.grammar import parse
 
+QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 R4 = "http://hl7.org/fhir"
 SNOMED = "http://snomed.info/sct"
 BY = {"reference": "Patient/p1"}
@@ -331,3 +336,21 @@ def test_a_simple_value_is_written_as_its_type_demands(kind, good, bad):
     """The forms are those of R4, page datatypes."""
     assert not trouble_of(kind, good)
     assert trouble_of(kind, bad)
+
+
+def test_every_invariant_of_r4_can_be_asked_but_one():
+    """txt-1 and txt-2 are of XHTML and looked at by hand; ctm-1 needs another resource: counted as not judged."""
+    every = {rule for kind in kinds() for rule in of_form(kind)}
+    called = {
+        name for rule in every for name in re.findall(r"(?<![\w$%])(\w+)\(", QUOTED.sub("", rule.expression))
+    }
+    signs = {"and", "or", "xor", "implies", "in"}
+    assert len({rule.key for rule in every}) > 200
+    assert all(parse(rule.expression) for rule in every)
+    assert called - FUNCTIONS.keys() - signs == {"htmlChecks", "resolve"}
+
+
+def of_form(kind: str) -> list[Rule]:
+    form = shape(kind)
+    assert form is not None
+    return [*form.rules, *(rule for known in form.fields.values() for rule in known.rules)]
