@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salus.trajectory.batches import PADDING, drawing_order, make_batch, steps_of
-from salus.trajectory.charts import CHART_WIDTH, DUE_STEPS, due_steps, static_moments
+from salus.trajectory.charts import CHART_WIDTH, TENTHS, due_steps, static_moments
 from salus.trajectory.draws import InTurn
 from salus.trajectory.encoding import Records
 from salus.trajectory.gradients import GradientPool
@@ -28,6 +28,7 @@ from tests.small_ward import CODES, SETTINGS, ZERO, ward
 
 LESSONS = prepare(ward(100), CODES, SETTINGS)
 VOCABULARY = LESSONS.vocabulary
+NO_ROUNDS = torch.zeros(1, 0, dtype=torch.uint8)
 NOT_DUE = torch.zeros(1, VOCABULARY.tracked)
 STATICS = VOCABULARY.statics
 DATED = range(STATICS, VOCABULARY.size)
@@ -203,7 +204,7 @@ def test_the_ways_a_wait_can_end_have_probabilities_that_add_to_one():
     torch.manual_seed(3)
     network = Network(VOCABULARY, Size(width=16, dropout=0.0)).eval()
     state = torch.randn(1, 32)
-    following, ending = (logs[0] for logs in network.waits(state))
+    following, ending = (logs[0] for logs in network.waits(state, NO_ROUNDS))
     edges = VOCABULARY.wait_edges
     grain_next = np.concatenate(
         [
@@ -315,7 +316,7 @@ def test_how_long_ago_a_field_was_said_is_told_of_the_moment_before():
 def test_what_was_said_longest_ago_is_in_the_last_step():
     """A century of days is step 111; never is nought, whatever the number beside it."""
     since = torch.tensor([36_525, 36_525])
-    assert due_steps(since, torch.tensor([True, False])).tolist() == [DUE_STEPS - 1, 0]
+    assert due_steps(since, torch.tensor([True, False])).tolist() == [TENTHS - 1, 0]
 
 
 def test_a_field_is_as_due_in_drawing_as_in_learning():
@@ -373,7 +374,20 @@ def _walk(sampler: Sampler, some: Records) -> Situation:
             )
             sampler.remember(now, drawn, torch.tensor([wait]), torch.tensor([static]))
         ends.append(now)
-    names = ("state", "count", "last", "level", "rank", "total", "lowest", "highest", "time", "age")
+    names = (
+        "state",
+        "count",
+        "last",
+        "level",
+        "rank",
+        "total",
+        "lowest",
+        "highest",
+        "time",
+        "age",
+        "recent",
+        "facts",
+    )
     joined = {name: torch.cat([getattr(end, name) for end in ends]) for name in names}
     return Situation(row=torch.arange(some.patients), **joined)
 

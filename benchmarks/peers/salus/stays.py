@@ -26,6 +26,7 @@ from salus.trajectory.encoding import Records
 from salus.trajectory.likelihood import patient_likelihood
 from salus.trajectory.network import NEVER, Network, Size
 from salus.trajectory.reading import read_histories
+from salus.trajectory.rounds import fine_edges
 from salus.trajectory.vocabulary import BIRTH, Vocabulary
 from salus.workflows.train import TrainChoices, train
 
@@ -54,7 +55,7 @@ class InTokens(Network):
         self.words = [
             torch.from_numpy(_words(vocabulary, first, last, tenths)) for first, last in self.ranges
         ]
-        self.wait_words = torch.from_numpy(_wait_words(vocabulary.wait_edges))
+        self.wait_words = torch.from_numpy(_wait_words(fine_edges(vocabulary)))
 
     def _level_loss(self, y: Tensor, batch: Batch) -> Tensor:
         choices, fields = batch.choices, self.by_field()
@@ -71,7 +72,7 @@ class InTokens(Network):
     def wait_loss(self, state: Tensor, batch: Batch) -> Tensor:
         """As the network's, but for which of their words a wait seen to its end is."""
         fine = super().wait_loss(state, batch)
-        following = self.waits(state)[0]
+        following = self.waits(state, batch.wait_signs)[0]
         seen = -following.gather(1, batch.wait_bin[:, None])[:, 0]
         chance = following.exp() @ self.wait_words
         coarse = -(self.wait_words[batch.wait_bin] * torch.log(chance.clamp(min=1e-12))).sum(dim=1)

@@ -12,6 +12,7 @@ from torch import Tensor
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.charts import Charts, charts_of, static_moments
 from salus.trajectory.encoding import Records
+from salus.trajectory.rounds import NOWHERE, fine_edges, recent_rows, signs_of
 from salus.trajectory.vocabulary import Vocabulary
 
 SCALES = 11
@@ -83,6 +84,7 @@ class Batch:
     wait_from: Tensor  # (W,) moments after which something is awaited
     wait_bin: Tensor  # (W,)
     wait_inside: Tensor  # (W,) share of the bin lying beyond the wait
+    wait_signs: Tensor  # (W, singles): see :func:`signs_of`
     wait_kind: Tensor  # (W,) 0 next moment observed; 1 follow-up ended; 2 anchor reached
     gru_order: Tensor  # (M,) moments in the packed order
     gru_sizes: Tensor  # batch sizes of the packed order
@@ -162,6 +164,7 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
+        wait_signs=_signs(records, vocabulary, patient=patient, rows=waits[0]),
         wait_kind=t(waits[3]),
         gru_order=t(order),
         gru_sizes=t(gru_sizes),
@@ -268,12 +271,27 @@ def _waits(
     anchored = vocabulary.clock.anchor is not None
     kind = np.where(final, 1, np.where(anchored & (following == 0) & (records.time < 0), 2, 0))
     rows = np.flatnonzero(~static & ~(final & records.died[patient]))
-    edges = vocabulary.wait_edges
+    edges = fine_edges(vocabulary)
     bins = np.clip(np.searchsorted(edges, wait[rows], side="right") - 1, 0, len(edges) - 2)
     low, high = edges[bins], edges[bins + 1]
     beyond = high - wait[rows] - np.where(kind[rows] == 1, 1, 0)
     inside = np.clip(beyond / (high - low), 0, 1).astype(np.float32)
     return rows, bins, inside, kind[rows]
+
+
+def _signs(records: Records, vocabulary: Vocabulary, *, patient: IntArray, rows: IntArray) -> Tensor:
+    """What speaks for each wait after each of these moments."""
+    if not vocabulary.round_grains:
+        return torch.zeros(len(rows), 0, dtype=torch.uint8)
+    return signs_of(*recent_of(records, rows, records.moment_start[patient[rows]] + 1), vocabulary)
+
+
+def recent_of(records: Records, rows: IntArray, first: IntArray) -> tuple[Tensor, Tensor]:
+    """Times and facts of the last moments up to each of ``rows``: see :func:`signs_of`."""
+    places, there = recent_rows(rows, first)
+    time = np.where(there, records.time[places], NOWHERE)
+    facts = np.where(there, np.diff(records.fact_start)[places], 0)
+    return torch.from_numpy(time), torch.from_numpy(facts)
 
 
 def _packing(moment_start: IntArray) -> tuple[IntArray, IntArray]:

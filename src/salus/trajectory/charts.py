@@ -16,8 +16,13 @@ from salus.trajectory.vocabulary import Vocabulary
 
 CHART_WIDTH = 7
 """Columns of the chart for each tracked field: see :meth:`Seen.chart`."""
-DUE_STEPS, DUE_RATIO = 112, 1.1
-"""How long ago a field was said last, in steps of a tenth: fine enough to tell four hours from a quarter more."""
+TENTHS, DUE_RATIO = 112, 1.1
+HOURS_TOLD = 24
+DUE_STEPS = TENTHS + HOURS_TOLD
+"""How long ago a field was said last: in steps of a tenth, and to the minute on the hour where rounds are made.
+
+What is charted every four hours comes after 240 minutes, and not after 235.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,25 +91,46 @@ def charts_of(
     before[rows] = np.where(there, levels[held[at, field], field], vocabulary.levels)
     known[rows] = np.stack([there, np.log1p(gap) / 8], axis=1)
     barred = _barred(records, vocabulary, ever=ever)
-    return Charts(seen, before, known, barred, _due(records, ever=ever, said=records.time[held]))
+    return Charts(seen, before, known, barred, _due(records, vocabulary, ever=ever, said=records.time[held]))
 
 
-def due_steps(since: Tensor, ever: Tensor) -> Tensor:
+def last_levels(records: Records, vocabulary: Vocabulary) -> Tensor:
+    """What each tracked field said last in each record, (patients, K)."""
+    moments = np.repeat(np.arange(len(records.time)), np.diff(records.fact_start))
+    patient = np.searchsorted(records.moment_start, moments, side="right") - 1
+    column = vocabulary.level_field[records.level] - vocabulary.statics
+    kept = (column >= 0) & (column < vocabulary.tracked)
+    last = np.full((records.patients, vocabulary.tracked), vocabulary.levels, dtype=np.int64)
+    last[patient[kept], column[kept]] = records.level[kept]
+    return torch.from_numpy(last)
+
+
+def due_steps(since: Tensor, ever: Tensor, hour: int = 0) -> Tensor:
     """0 where a field was never said, else in which step of DUE_RATIO it was last, ``since`` grains ago.
+
+    ``hour``: grains of an hour where rounds are made; each of the first hours has a step of its own.
 
     >>> due_steps(torch.tensor([5, 1, 235, 240, 255]), torch.tensor([False, True, True, True, True])).tolist()
     [0, 1, 58, 58, 59]
+    >>> due_steps(torch.tensor([239, 240, 1500]), torch.tensor([True, True, True]), hour=60).tolist()
+    [58, 115, 77]
     """
-    step = torch.log(since.clamp(min=1).double()).div(math.log(DUE_RATIO)).floor().clamp(max=DUE_STEPS - 2)
-    return torch.where(ever, step.to(torch.uint8) + 1, 0)
+    step = torch.log(since.clamp(min=1).double()).div(math.log(DUE_RATIO)).floor().clamp(max=TENTHS - 2)
+    steps = torch.where(ever, step.to(torch.uint8) + 1, 0)
+    if hour:
+        hours = since // hour
+        told = ever & (since % hour == 0) & (hours >= 1) & (hours <= HOURS_TOLD)
+        steps = torch.where(told, (TENTHS - 1 + hours).to(torch.uint8), steps)
+    return steps
 
 
-def _due(records: Records, *, ever: np.ndarray, said: np.ndarray) -> Tensor:
+def _due(records: Records, vocabulary: Vocabulary, *, ever: np.ndarray, said: np.ndarray) -> Tensor:
     """Of each moment, by what was said before it: (M, K)."""
     before = np.maximum(np.arange(len(records.time)) - 1, 0)
     known = ever[before].copy()
     known[records.moment_start[:-1]] = False
-    return due_steps(torch.from_numpy(records.time[:, None] - said[before]), torch.from_numpy(known))
+    since = torch.from_numpy(records.time[:, None] - said[before])
+    return due_steps(since, torch.from_numpy(known), vocabulary.round_grains)
 
 
 def _running(values: FloatArray, first: IntArray) -> FloatArray:

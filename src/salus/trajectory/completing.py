@@ -177,6 +177,7 @@ class _Completion:
             self.batch,
             wait_from=self.batch.wait_from[at],
             wait_bin=self.batch.wait_bin[at],
+            wait_signs=self.batch.wait_signs[at],
             wait_inside=self.batch.wait_inside[at],
             wait_kind=self.batch.wait_kind[at],
         )

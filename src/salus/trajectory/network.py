@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from salus.trajectory.batches import PADDING, TIME_WIDTH, Batch, Choices
-from salus.trajectory.charts import CHART_WIDTH, DUE_STEPS
+from salus.trajectory.charts import CHART_WIDTH, DUE_STEPS, TENTHS
 from salus.trajectory.levels import Levels
 from salus.trajectory.recurrence import Recurrence
+from salus.trajectory.rounds import Rounds
 from salus.trajectory.vocabulary import Vocabulary
 
 NEVER = -1e9
@@ -117,6 +118,7 @@ class Network(nn.Module):
         super().__init__()
         width, fields = size.width, vocabulary.size
         waits = len(vocabulary.wait_edges) - 1
+        self.rounds = Rounds(vocabulary, width) if vocabulary.round_grains else None
         self.size = size
         self.ranges = list(itertools.pairwise(vocabulary.field_start.tolist()))
         self.drop = Dropout(size.dropout)
@@ -137,7 +139,8 @@ class Network(nn.Module):
         self.mix = Mixing(size)
         self.mix_norm = nn.LayerNorm(width)
         self.next_field = nn.Linear(width, fields + 1)
-        self.due = nn.Embedding(vocabulary.tracked * DUE_STEPS, 1)
+        self.due_steps = DUE_STEPS if vocabulary.round_grains else TENTHS
+        self.due = nn.Embedding(vocabulary.tracked * self.due_steps, 1)
         nn.init.zeros_(self.due.weight)
         self.tracked = (vocabulary.statics, vocabulary.statics + vocabulary.tracked)
         self.field = nn.Embedding(fields, width)
@@ -176,11 +179,20 @@ class Network(nn.Module):
         inputs: Tensor = self.drop(F.gelu(self.moment_norm(told)))
         return inputs
 
-    def waits(self, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities over waiting-time bins: of the next moment (never at once), and of the end of follow-up."""
-        following = self.next_wait(state)
+    def waits(self, state: Tensor, signs: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities over waiting-time bins: of the next moment (never at once), and of the end of follow-up.
+
+        ``signs``: see :func:`salus.trajectory.rounds.signs_of`.
+        """
+        hidden = self.next_wait[1](self.next_wait[0](state))
+        following, ending = self.next_wait[2](hidden), self.end_wait(state)
+        if self.rounds is not None:
+            following, ending = self.rounds.finer(following), self.rounds.finer(ending)
+            single = self.rounds.single
+            told = following[:, 1 : single + 1] + self.rounds(hidden, signs)
+            following = torch.cat([following[:, :1], told, following[:, single + 1 :]], dim=1)
         following = torch.cat([torch.full_like(following[:, :1], NEVER), following[:, 1:]], dim=1)
-        return F.log_softmax(following, dim=1), F.log_softmax(self.end_wait(state), dim=1)
+        return F.log_softmax(following, dim=1), F.log_softmax(ending, dim=1)
 
     def moment_context(self, state: Tensor, time: Tensor) -> Tensor:
         """What the facts of the next moment are drawn from, once its time is known."""
@@ -189,7 +201,7 @@ class Network(nn.Module):
 
     def due_logits(self, due: Tensor) -> Tensor:
         """How much a field is due after so long: (N, K) steps -> (N, K); what is charted by the clock needs no more."""
-        place = due.long() + DUE_STEPS * torch.arange(due.shape[1], device=due.device)
+        place = due.long() + self.due_steps * torch.arange(due.shape[1], device=due.device)
         found: Tensor = self.due(place)[:, :, 0]
         return found
 
@@ -330,7 +342,7 @@ class Network(nn.Module):
         Kind 0: next moment seen, end of follow-up later. 1: follow-up ended, next moment later. 2: the anchor came
         first; before it follow-up does not end.
         """
-        following, ending = self.waits(state)
+        following, ending = self.waits(state, batch.wait_signs)
         bins, beyond = batch.wait_bin[:, None], torch.log(batch.wait_inside.clamp(min=1e-6))
         seen = [logs.gather(1, bins)[:, 0] for logs in (following, ending)]
         later = [_log_beyond(logs, bins, beyond) for logs in (following, ending)]

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salus.trajectory.batches import make_batch, time_features
+from salus.trajectory.batches import make_batch, recent_of, time_features
 from salus.trajectory.bins import IntArray
-from salus.trajectory.charts import CHART_WIDTH, Seen, due_steps
+from salus.trajectory.charts import CHART_WIDTH, Seen, due_steps, last_levels
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network, precision
+from salus.trajectory.rounds import HELD, NOWHERE, fine_edges, signs_of
 from salus.trajectory.rows import add_to, filled_up, rows_of
 from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
@@ -61,7 +62,7 @@ class Sampler:
         deadly = np.asarray([entry.death for entry in vocabulary.entries], dtype=bool)
         self.deadly = deadly[vocabulary.level_code]
         self.sure = torch.from_numpy(vocabulary.sure)
-        self.edges = torch.from_numpy(vocabulary.wait_edges)
+        self.edges = torch.from_numpy(fine_edges(vocabulary))
         self.index = vocabulary.index()
         with torch.inference_mode():
             said = network.said()
@@ -115,6 +116,8 @@ class Sampler:
             total=torch.zeros(patients, tracked),
             lowest=torch.ones(patients, tracked),
             highest=torch.zeros(patients, tracked),
+            recent=torch.full((patients, HELD), NOWHERE),
+            facts=torch.zeros(patients, HELD, dtype=torch.int64),
         )
 
     def from_history(self, records: Records) -> Situation:
@@ -125,6 +128,7 @@ class Sampler:
         _, since, rank, mean, lowest, highest, often = batch.chart[final].chunk(CHART_WIDTH, dim=1)
         count = torch.expm1(often * 4).round()
         time = torch.from_numpy(records.time)[final]
+        recent, facts = recent_of(records, records.moment_start[1:] - 1, records.moment_start[:-1] + 1)
         return Situation(
             row=torch.arange(records.patients),
             state=states[final],
@@ -132,11 +136,13 @@ class Sampler:
             age=torch.from_numpy(records.age),
             count=count,
             last=time[:, None] - torch.expm1(since.double() * 8).round().long(),
-            level=self._last_levels(records),
+            level=last_levels(records, self.vocabulary),
             rank=rank,
             total=mean * count,
             lowest=torch.where(count > 0, lowest, 1.0),
             highest=highest,
+            recent=recent,
+            facts=facts,
         )
 
     # ------------------------------------------------------------------ one moment on
@@ -174,7 +180,7 @@ class Sampler:
 
     def waits(self, situation: Situation, silent_until: Tensor | None) -> tuple[Tensor, Tensor]:
         """Draw how long until each row's next moment; give also the log-probabilities of the end of follow-up."""
-        following, ending = self.network.waits(situation.state)
+        following, ending = self._waits(situation)
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
         wait = self._draw_wait(following, least, situation.row)
         before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
@@ -185,12 +191,19 @@ class Sampler:
         static = torch.zeros(len(wait), dtype=torch.bool)
         drawn = self._facts(situation, wait, static, guide)
         self.remember(situation, drawn, wait, static)
+        if self.vocabulary.round_grains:
+            situation.joined(drawn)
         return drawn
+
+    def _waits(self, situation: Situation) -> tuple[Tensor, Tensor]:
+        signs = signs_of(situation.recent, situation.facts, self.vocabulary)
+        return self.network.waits(situation.state, signs)
 
     def chance_within(self, situation: Situation, grains: Tensor, *, silent_until: Tensor | None) -> Tensor:
         """The chance that each row's next moment comes within so many grains."""
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
-        weights, lowest, room = self._wait_bins(self.network.waits(situation.state)[0], least)
+        following, _ = self._waits(situation)
+        weights, lowest, room = self._wait_bins(following, least)
         share = ((grains[:, None] + 1 - lowest) / room).clamp(0, 1)
         return (weights * share).double().sum(dim=1) / weights.double().sum(dim=1)
 
@@ -214,17 +227,6 @@ class Sampler:
 
     def _time(self, situation: Situation, wait: Tensor, static: Tensor) -> Tensor:
         return time_features(situation.time, wait, situation.age, static, vocabulary=self.vocabulary)
-
-    def _last_levels(self, records: Records) -> Tensor:
-        """What each tracked field said last in each history, (patients, K)."""
-        vocabulary = self.vocabulary
-        moments = np.repeat(np.arange(len(records.time)), np.diff(records.fact_start))
-        patient = np.searchsorted(records.moment_start, moments, side="right") - 1
-        column = vocabulary.level_field[records.level] - vocabulary.statics
-        kept = (column >= 0) & (column < vocabulary.tracked)
-        last = np.full((records.patients, vocabulary.tracked), vocabulary.levels, dtype=np.int64)
-        last[patient[kept], column[kept]] = records.level[kept]
-        return torch.from_numpy(last)
 
     def _facts(self, situation: Situation, wait: Tensor, static: Tensor, guide: Guide | None) -> Drawn:
         """Draw the facts of one moment for all rows: which fields, then their levels."""
@@ -356,7 +358,7 @@ class Sampler:
     def _due(self, situation: Situation) -> Tensor:
         """See :meth:`Network.due_logits`, for the moment that comes now."""
         since = situation.time[:, None] - situation.last
-        return self.network.due_logits(due_steps(since, situation.count > 0))
+        return self.network.due_logits(due_steps(since, situation.count > 0, self.vocabulary.round_grains))
 
     def _barred(self, situation: Situation, static: Tensor) -> Tensor:
         """Fields not to be drawn now: had once already, or never seen so early or so late."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,8 @@ class Situation:
     total: Tensor  # (R, K) sum of its ranks
     lowest: Tensor  # (R, K)
     highest: Tensor  # (R, K)
+    recent: Tensor  # (R, HELD) times of the last moments, NOWHERE for those that were not
+    facts: Tensor  # (R, HELD) how many facts each had
 
     def of(self, rows: Tensor) -> Situation:
         """Keep some rows."""
@@ -43,7 +46,16 @@ class Situation:
             total=self.total[rows],
             lowest=self.lowest[rows],
             highest=self.highest[rows],
+            recent=self.recent[rows],
+            facts=self.facts[rows],
         )
+
+    def joined(self, drawn: Drawn) -> None:
+        """Let this moment be the last of those that are remembered."""
+        place = np.searchsorted(self.row.numpy(), drawn.row)
+        counts = torch.from_numpy(np.bincount(place, minlength=len(self.row)))
+        self.recent = torch.cat([self.recent[:, 1:], self.time[:, None]], dim=1)
+        self.facts = torch.cat([self.facts[:, 1:], counts[:, None]], dim=1)
 
     def note(self, rows: Tensor, columns: Tensor, *, level: Tensor, rank: Tensor) -> None:
         """Enter facts into the chart; of a field drawn twice in a moment the last one counts, as in training."""

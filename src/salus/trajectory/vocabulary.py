@@ -117,7 +117,8 @@ class Vocabulary:
     ``sure`` (2, fields + 1): in training, after this field (the last: at the beginning) always came that one, in dated
     and in static moments; -1 where that is not so. ``sure_seen``: how often it was seen.
     No record is drawn beyond what training records reach: ``longest_moment`` facts in a moment, ``longest_record``
-    moments, follow-up until ``latest`` (grains). ``tracked``: dated fields that the chart follows.
+    moments, follow-up until ``latest`` (grains). ``tracked``: dated fields that the chart follows. ``round_grains``: an
+    hour in grains where waits are told by the patient's rounds (:mod:`salus.trajectory.rounds`), else 0.
     """
 
     entries: tuple[CodeEntry, ...]
@@ -132,6 +133,7 @@ class Vocabulary:
     longest_record: int
     latest: int
     tracked: int
+    round_grains: int = 0
     protection: Protection = field(default_factory=Protection)
 
     @property
@@ -224,6 +226,7 @@ def save_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
         "longest_record": vocabulary.longest_record,
         "latest": vocabulary.latest,
         "tracked": vocabulary.tracked,
+        "round_grains": vocabulary.round_grains,
     }
     (folder / "vocabulary.json").write_text(json.dumps(words, indent=1))
     tables: dict[str, np.ndarray] = {name: np.ascontiguousarray(getattr(vocabulary, name)) for name in TABLES}
@@ -246,5 +249,6 @@ def load_vocabulary(folder: Path) -> Vocabulary:
         longest_record=words["longest_record"],
         latest=words["latest"],
         tracked=words["tracked"],
+        round_grains=words.get("round_grains", 0),  # models of before have none, and go on without
         **{name: tables[name] for name in TABLES},
     )

@@ -109,6 +109,7 @@ def fit_vocabulary(
         latest=reach.latest,
         longest_moment=told.longest_moment,
         tracked=min(limits.tracked, sum(not one.static for one in fields)),
+        round_grains=3_600 // clock.grain_seconds if clock.grain_seconds == 60 else 0,
         protection=told.protection,
     )
 
