@@ -8,27 +8,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from salus.formats.categories import BETWEEN, LONGEST, is_category
-from salus.formats.fhir_r4 import SYSTEMS
-from salus.formats.hl7v2_codes import ANSWER, LOCAL, PREFERRED
+from salus.formats.fhir_r4 import CODES
+from salus.formats.fhir_systems import SEXES, is_own_code, system_name
+from salus.formats.hl7v2_codes import LOCAL, PREFERRED
 from salus.intake.parts import CodeMet
 from salus.timeline.columns import BIRTH, DEATH
 
-NAMES = {
-    **{url: name for name, url in SYSTEMS.items()},
-    "http://hl7.org/fhir/sid/ndc": "NDC",
-    "http://hl7.org/fhir/sid/cvx": "CVX",
-    "http://hl7.org/fhir/sid/icd-9-cm/diagnosis": "ICD9CM",
-    "http://hl7.org/fhir/sid/icd-9-cm/procedure": "ICD9Proc",
-    "http://www.cms.gov/Medicare/Coding/ICD10": "ICD10PCS",
-    "http://www.ama-assn.org/go/cpt": "CPT4",
-    "https://bluebutton.cms.gov/resources/codesystem/hcpcs": "HCPCS",
-    "urn:oid:2.16.840.1.113883.6.1": "LOINC",
-    "urn:oid:2.16.840.1.113883.6.96": "SNOMED",
-    "urn:oid:2.16.840.1.113883.6.88": "RXNORM",
-    "urn:oid:2.16.840.1.113883.6.238": "CDCREC",
-    "http://terminology.hl7.org/CodeSystem/data-absent-reason": "ABSENT",
-}
-"""What a timeline calls a code system."""
 ROLES = {BIRTH: "birth", DEATH: "death"}
 WORDS = {BIRTH: "Birth", DEATH: "Death", "SEX//F": "Female", "SEX//M": "Male"}
 TITLES = {
@@ -48,7 +33,6 @@ TITLES = {
     "RACE": "Race",
     "ETHNICITY": "Ethnicity",
 }
-SEXES = {"male": "M", "female": "F", "other": "OTHER", "unknown": "UNKNOWN"}
 
 
 class Coding(msgspec.Struct):
@@ -81,32 +65,22 @@ class Named:
     others: tuple[str, ...] = ()
 
 
-def system_name(url: str | None) -> str:
-    """What a timeline calls a code system; of one that it does not know the last part of its address.
-
-    >>> system_name("http://loinc.org"), system_name("https://lab.example.org/codes/haematology"), system_name(None)
-    ('LOINC', 'haematology', 'LOCAL')
-    """
-    if not url:
-        return LOCAL
-    known = NAMES.get(url)
-    if known:
-        return known
-    last = url.rstrip("/").rpartition("/")[2].rpartition("|")[2]
-    return last if is_category(last) and ANSWER not in last else LOCAL
-
-
 def named(raw: bytes) -> Named | None:
     """The code of a concept; None where it has neither code nor words.
 
     >>> named(b'{"coding": [{"system": "urn:x", "code": "K"}, {"system": "http://loinc.org", "code": "2823-3"}]}')
     Named(code='LOINC//2823-3', words='2823-3', others=('LOCAL//K',))
+    >>> named(b'{"coding": [{"system": "urn:salus:code", "code": "DIAGNOSIS//DIABETES"}]}').code
+    'DIAGNOSIS//DIABETES'
     """
     try:
         concept = DECODER.decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     codings = concept.coding or [Coding(concept.system, concept.code, concept.display)]
+    for one in codings:
+        if one.system == CODES and one.code and is_own_code(one.code):
+            return Named(one.code, one.display or concept.text or one.code)
     found = [(system_name(one.system), one) for one in codings if one.code and is_category(one.code.strip())]
     found.sort(key=lambda pair: PREFERRED.index(pair[0]) if pair[0] in PREFERRED else _rank(pair[0]))
     if not found:
@@ -193,7 +167,12 @@ class Codes:
         return self.number(code, CodeMet(words, role=ROLES.get(code, "event")))
 
     def answer(self, question: int, answer: str, words: str) -> int:
-        """The code of an answer: ``LOINC//72166-2//SNOMED:8517006``, which is a kind of its question."""
+        """The code of an answer: ``LOINC//72166-2//SNOMED:8517006``, which is a kind of its question.
+
+        An empty answer says that the question's code is all there is.
+        """
+        if not answer:
+            return question
         key = question, answer, words
         if key not in self.answered:
             code = self.names[question]

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from salus.formats.categories import BETWEEN
+from salus.formats.fhir_systems import NO_VALUE
 from salus.formats.fhirpath.references import reference_key
 from salus.formats.hl7v2_codes import ANSWER
 from salus.formats.sql_on_fhir.taking import Block
@@ -323,6 +324,8 @@ def answer_of(told: object) -> tuple[str, str] | None:
     if isinstance(told, bool):
         return str(told).lower(), str(told).lower()
     one = named(told) if isinstance(told, bytes) else None
+    if one is not None and one.code == NO_VALUE:
+        return "", ""
     return None if one is None else (one.code.replace(BETWEEN, ANSWER, 1), one.words)
 
 

@@ -25,7 +25,7 @@ from salus.workflows.export import BOOKS_FILE, REAL_MARK, SYNTHETIC_MARK, Export
 
 
 @dataclass(slots=True)
-class _Seen:
+class Seen:
     """What a first pass over a timeline's shards finds."""
 
     events: int = 0
@@ -40,7 +40,7 @@ def export_omop(
     timeline: Path, to: Path, *, form: str = "csv", vocabulary: Path | None = None, progress: Progress = QUIET
 ) -> ExportBooks:
     """Write ``timeline`` as OMOP tables; ``vocabulary``: a folder with the concepts' ids, for codes that tell none."""
-    settings, seen = _checked(timeline, to), _seen(timeline, progress)
+    settings, seen = checked(timeline, to), look_through(timeline, progress)
     contents = Contents(
         codes=read_codes(timeline),
         met=sorted(seen.codes),
@@ -52,32 +52,33 @@ def export_omop(
     writing = progress.step("Writing OMOP tables", total=seen.events, unit="events")
     with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
         with open_writer(partial, form) as writer:
-            made = write_omop(_shards(timeline, step.advance), contents, writer)
+            made = write_omop(shards(timeline, step.advance), contents, writer)
         lost = sorted(made.not_expressible.items())
         books = replace(
-            _books(timeline, settings, seen),
+            books_of(timeline, settings, seen),
             files=dict(made.rows),
             written=made.written,
             not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
         )
-        _say(partial, books, settings, f"OMOP CDM 5.4 ({form})")
+        say(partial, books, settings, f"OMOP CDM 5.4 ({form})")
     return books
 
 
 def export_meds(timeline: Path, to: Path, *, progress: Progress = QUIET) -> ExportBooks:
     """Write ``timeline`` as a MEDS data set that does not say which row of the source an event comes from."""
-    settings, seen = _checked(timeline, to), _seen(timeline, progress)
+    settings, seen = checked(timeline, to), look_through(timeline, progress)
     name = f"SYNTHETIC: {settings.name}" if settings.synthetic else settings.name
     writing = progress.step("Writing MEDS", total=seen.events, unit="events")
     with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
-        frames = (frame.with_columns(source=None) for frame in _shards(timeline, step.advance))
+        frames = (frame.with_columns(source=None) for frame in shards(timeline, step.advance))
         write_into(partial, frames, codes=read_codes(timeline), settings=replace(settings, name=name))
-        books = replace(_books(timeline, settings, seen), files={"data": seen.events}, without_known_time=0)
-        _say(partial, books, settings, "MEDS 0.4")
+        books = replace(books_of(timeline, settings, seen), files={"data": seen.events}, without_known_time=0)
+        say(partial, books, settings, "MEDS 0.4")
     return books
 
 
-def _checked(timeline: Path, to: Path) -> TimelineSettings:
+def checked(timeline: Path, to: Path) -> TimelineSettings:
+    """What the timeline says of itself; ``to`` is another folder."""
     if to.resolve() == timeline.resolve():
         raise FolderTaken(
             "the output is the timeline itself", where=str(to), fix="choose another folder with --to"
@@ -85,7 +86,7 @@ def _checked(timeline: Path, to: Path) -> TimelineSettings:
     return read_settings(timeline)
 
 
-def _shards(timeline: Path, tell: Callable[[float], None]) -> Iterator[pl.DataFrame]:
+def shards(timeline: Path, tell: Callable[[float], None]) -> Iterator[pl.DataFrame]:
     """All events with their split, shard by shard; ``tell`` hears how many."""
     for split in SPLITS:
         for frame in read_shards(timeline, split):
@@ -93,10 +94,11 @@ def _shards(timeline: Path, tell: Callable[[float], None]) -> Iterator[pl.DataFr
             tell(frame.height)
 
 
-def _seen(timeline: Path, progress: Progress) -> _Seen:
-    seen = _Seen()
+def look_through(timeline: Path, progress: Progress) -> Seen:
+    """Go through all events once."""
+    seen = Seen()
     with progress.step("Looking through the timeline", unit="events") as step:
-        for frame in _shards(timeline, step.advance):
+        for frame in shards(timeline, step.advance):
             seen.events += frame.height
             seen.patients += frame["subject_id"].n_unique()
             seen.known_later += int((frame["known_time"] != frame["time"]).sum())
@@ -111,13 +113,13 @@ def _seen(timeline: Path, progress: Progress) -> _Seen:
     return seen
 
 
-def _known(seen: _Seen, vocabulary: Path) -> dict[str, Concept]:
+def _known(seen: Seen, vocabulary: Path) -> dict[str, Concept]:
     named = {part for code in seen.codes for part in concepts_named(code)}
     with TemporaryDirectory() as scratch:
         return read_concepts(vocabulary, named | {f"UCUM//{unit}" for unit in seen.units}, Path(scratch))
 
 
-def _books(timeline: Path, settings: TimelineSettings, seen: _Seen) -> ExportBooks:
+def books_of(timeline: Path, settings: TimelineSettings, seen: Seen) -> ExportBooks:
     """Books in which everything is written; what is known later than it happened has no column in OMOP."""
     return ExportBooks(
         files={},
@@ -134,7 +136,7 @@ def _books(timeline: Path, settings: TimelineSettings, seen: _Seen) -> ExportBoo
     )
 
 
-def _say(folder: Path, books: ExportBooks, settings: TimelineSettings, title: str) -> None:
+def say(folder: Path, books: ExportBooks, settings: TimelineSettings, title: str) -> None:
     """Write the books, and say whose records these are."""
     (folder / BOOKS_FILE).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
     mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK

@@ -1,0 +1,77 @@
+"""The Patient of a timeline's rows: sex, birth, death, race and ethnicity; what has no place there is told back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from salus.formats.categories import BETWEEN, is_category
+from salus.formats.fhir_systems import CDC_RACE, OMB, SEXES, US_CORE
+from salus.outlet.fhir_synthetic import GENDERS
+from salus.outlet.fhir_timeline_values import Clock, Event, Resource, instant, is_string
+from salus.timeline.columns import BIRTH, DEATH
+
+BIRTH_TIME = "http://hl7.org/fhir/StructureDefinition/patient-birthTime"
+GENDER_OF = {**GENDERS, **{word: gender for gender, word in SEXES.items()}}
+EXTENSIONS = {"RACE": f"{US_CORE}race", "ETHNICITY": f"{US_CORE}ethnicity"}
+OTHERS = (BIRTH, DEATH, "SEX", *EXTENSIONS)
+
+
+@dataclass(slots=True)
+class Person:
+    """What a Patient says. ``rounded``: a birth at a time of day, which only an extension tells."""
+
+    clock: Clock
+    said: Resource = field(default_factory=dict)
+    extensions: dict[str, Resource] = field(default_factory=dict)
+    rounded: int = 0
+
+    def takes(self, event: Event) -> bool:
+        """Say an event, where a Patient has a place for it that is not taken."""
+        head, _, word = event.code.partition(BETWEEN)
+        if not event.is_bare or head not in OTHERS or (event.time is None) is (head in (BIRTH, DEATH)):
+            return False
+        if event.code == BIRTH:
+            return self._birth(event)
+        if event.code == DEATH:
+            return self._say("deceasedDateTime", instant(event.time)) if event.time is not None else False
+        if head == "SEX":
+            return word in GENDER_OF and self._say("gender", GENDER_OF[word])
+        if head not in EXTENSIONS or head in self.extensions or not (is_category(word) and is_string(word)):
+            return False
+        self.extensions[head] = _extension(EXTENSIONS[head], word)
+        return True
+
+    def resource(self) -> Resource:
+        """Its elements."""
+        found = [self.extensions[head] for head in EXTENSIONS if head in self.extensions]
+        return {**({"extension": found} if found else {}), **self.said}
+
+    def _birth(self, event: Event) -> bool:
+        if event.time is None or "birthDate" in self.said:
+            return False
+        day = self.clock.day(event.time)
+        self.said["birthDate"] = day or self.clock.day_of(event.time)
+        if day is None:
+            self.rounded = 1
+            told = {"url": BIRTH_TIME, "valueDateTime": instant(event.time)}
+            self.said["_birthDate"] = {"extension": [told]}
+        return True
+
+    def _say(self, element: str, value: str) -> bool:
+        if element in self.said:
+            return False
+        self.said[element] = value
+        return True
+
+
+def _extension(url: str, word: str) -> Resource:
+    """Race or ethnicity as US Core writes it; a word that is none of its own has no code."""
+    coding: Resource = {"display": word}
+    if word in OMB:
+        coding = {"system": CDC_RACE, "code": OMB[word], "display": word}
+    parts: Iterable[Resource] = (
+        {"url": "ombCategory", "valueCoding": coding},
+        {"url": "text", "valueString": word},
+    )
+    return {"url": url, "extension": list(parts)}

@@ -1,0 +1,44 @@
+"""Export: a timeline as FHIR R4, in NDJSON or in Bundles, patient by patient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from salus.outlet.fhir_timeline import FhirWriting
+from salus.outlet.fhir_timeline_codes import Meanings
+from salus.outlet.fhir_timeline_files import open_sink
+from salus.progress import QUIET, Progress
+from salus.timeline.folder import whole_folder
+from salus.timeline.store import read_codes
+from salus.workflows.export import BOOKS_FILE, ExportBooks
+from salus.workflows.export_tables import books_of, checked, look_through, say, shards
+
+FOLDER = "fhir"
+"""Resources lie in a folder of their own: what is beside them is no FHIR."""
+
+
+def export_fhir(timeline: Path, to: Path, *, form: str = "ndjson", progress: Progress = QUIET) -> ExportBooks:
+    """Write ``timeline`` as FHIR R4 into the folder ``to``. ``form``: ndjson or bundles."""
+    settings, seen = checked(timeline, to), look_through(timeline, progress)
+    codes = read_codes(timeline).select("code", "description").drop_nulls()
+    writing = FhirWriting(settings, Meanings(dict(codes.iter_rows())))
+    telling = progress.step("Writing FHIR", total=seen.events, unit="events")
+    with telling as step, whole_folder(to, mark=BOOKS_FILE) as partial:
+        (partial / FOLDER).mkdir()
+        with open_sink(partial / FOLDER, form) as sink:
+            for frame in shards(timeline, step.advance):
+                for resources in writing.patients(frame):
+                    sink.add(resources)
+        made = writing.books
+        lost = sorted(made.not_expressible.items())
+        books = replace(
+            books_of(timeline, settings, seen),
+            files=dict(sorted(made.resources.items())),
+            written=made.written,
+            not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
+            rounded=made.rounded,
+            without_known_time=made.without_known_time,
+        )
+        say(partial, books, settings, f"FHIR R4 ({form})")
+    return books
