@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from salus.formats.fhir_validation.definitions import Rule, shape
-from salus.formats.fhir_validation.invariants import BY_HAND, holds
+from salus.formats.fhir_validation.definitions import BY_HAND, Rule, shape
+from salus.formats.fhir_validation.invariants import holds
 from salus.formats.fhir_validation.quick import QuickWay
 from salus.formats.fhir_validation.validating import validate
 from salus.formats.fhirpath.values import Item

@@ -338,6 +338,33 @@ def test_a_simple_value_is_written_as_its_type_demands(kind, good, bad):
     assert trouble_of(kind, bad)
 
 
+def pressure(code: str) -> dict[str, Any]:
+    """A vital sign with systolic and diastolic components."""
+
+    def loinc(number: str) -> dict[str, Any]:
+        return {"coding": [{"system": "http://loinc.org", "code": number}]}
+
+    unit = {"unit": "mm[Hg]", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
+    told = [{"code": loinc(one), "valueQuantity": {"value": 120, **unit}} for one in ("8480-6", "8462-4")]
+    return observation(category=VITAL, code=loinc(code), component=told)
+
+
+def test_a_blood_pressure_has_the_code_of_its_profile():
+    """Profile bp: 85354-9 is among the codes; 55284-4 was LOINC's panel before it."""
+    assert rules(pressure("55284-4")) == {"vital-sign-code"}
+    assert not rules(pressure("85354-9"))
+
+
+def test_a_code_that_hl7_may_have_added_since_is_a_warning():
+    """AIAST came into v3-ObservationValue after R4; the code systems of R4 itself do not grow."""
+    system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+    told = made("Patient", meta={"security": [{"system": system, "code": "AIAST"}]})
+    assert not rules(told)
+    assert [one.severity for one in validate(json.dumps(told).encode()).issues] == ["warning"]
+    fixed = {"system": f"{R4}/administrative-gender", "code": "AIAST"}
+    assert rules(made("Patient", meta={"tag": [fixed]})) == {"code-unknown"}
+
+
 def test_every_invariant_of_r4_can_be_asked_but_one():
     """txt-1 and txt-2 are of XHTML and looked at by hand; ctm-1 needs another resource: counted as not judged."""
     every = {rule for kind in kinds() for rule in of_form(kind)}

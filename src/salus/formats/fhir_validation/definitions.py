@@ -30,6 +30,10 @@ PRIMITIVES = frozenset(
         ),
     )
 )
+BY_HAND = frozenset(("ele-1", "ext-1", "ref-1", "dom-2", "dom-3", "dom-4", "dom-5", "txt-1", "txt-2"))
+"""Invariants that closures of their own look at: they are asked of nearly every element, or are no FHIRPath."""
+UNWISE = frozenset(("dom-6",))
+"""Best practice only: a narrative for people, which data for machines seldom has."""
 RESOURCE = "Resource"
 """The kind of an element that holds a whole resource of any type."""
 
@@ -62,7 +66,7 @@ class Field:
 class Shape:
     """A type: its elements by their names in JSON, those that must be there, its choices, and its invariants.
 
-    ``above``: the types that it is derived from, the nearest first.
+    ``above``: the types that it is derived from, the nearest first. ``asked``: the invariants left to FHIRPath.
     """
 
     kind: str
@@ -71,6 +75,7 @@ class Shape:
     choices: tuple[tuple[str, tuple[str, ...]], ...]
     rules: tuple[Rule, ...]
     above: tuple[str, ...]
+    asked: tuple[Rule, ...] = ()
 
     @property
     def is_resource(self) -> bool:
@@ -160,7 +165,8 @@ def shape(kind: str) -> Shape | None:
         choices = dict(above.choices) | choices
         rules = above.rules + rules
     names = (above.kind, *above.above) if above is not None else ()
-    return Shape(kind, fields, tuple(needed.items()), tuple(choices.items()), rules, names)
+    asked = tuple(rule for rule in rules if rule.key not in BY_HAND | UNWISE)
+    return Shape(kind, fields, tuple(needed.items()), tuple(choices.items()), rules, names, asked)
 
 
 def _fields(name: str, row: list[Any]) -> list[Field]:

@@ -89,7 +89,9 @@ class Look:
             self.noted.error("ele-1", place.where, "an element without content")
         for check in self.checks.get(form.kind, ()):
             check(self, value, place)
-        for rule in (*form.rules, *(place.of.rules if place.of else ())):
+        for rule in form.asked:
+            self.ask(rule, Item(value, form.kind), place.where)
+        for rule in place.of.rules if place.of is not None else ():
             self.ask(rule, Item(value, form.kind), place.where)
         self.depth -= 1
 
@@ -115,7 +117,9 @@ class Look:
         names = (f"{form.kind}.{known.choice + '[x]' if known.choice else known.name}", known.kind)
         inner_place = Place(where, (*names, f"{place.names[-1]}.{known.name}"), known)
         if known.kind in PRIMITIVES:
-            if bare is name:
+            if bare is name and not known.is_list and f"_{name}" not in value and type(inner) is not list:
+                self._primitive(inner, None, inner_place)
+            elif bare is name:
                 self._primitives(inner, value.get(f"_{name}"), inner_place)
             elif bare not in value:
                 self._primitives(None, inner, inner_place)

@@ -15,9 +15,17 @@ from salus.formats.fhir_validation.canonical_resources import (
     check_profile,
     check_value_set_part,
 )
-from salus.formats.fhir_validation.definitions import Field, Rule, Shape, known_extension, shape, value_set
+from salus.formats.fhir_validation.definitions import (
+    BY_HAND,
+    UNWISE,
+    Field,
+    Rule,
+    Shape,
+    known_extension,
+    shape,
+    value_set,
+)
 from salus.formats.fhir_validation.expressions import check_expression
-from salus.formats.fhir_validation.invariants import BY_HAND, UNWISE
 from salus.formats.fhir_validation.issues import Noted
 from salus.formats.fhir_validation.looking import Look, Place
 from salus.formats.fhir_validation.narrative import trouble_of_div
@@ -29,7 +37,7 @@ from salus.formats.fhir_validation.references import ABSOLUTE, LOCAL, ON_A_SERVE
 from salus.formats.fhir_validation.searches import check_search_parameter, check_stated_search
 from salus.formats.fhir_validation.terminology import WRITTEN, check_coding
 from salus.formats.fhir_validation.validating import CHECKS
-from salus.formats.fhir_validation.vital_signs import DEGREES, lacks_code
+from salus.formats.fhir_validation.vital_signs import DEGREES, VITAL, lacks_code
 from salus.formats.fhirpath.grammar import parse
 
 CODE = re.compile(PATTERNS["code"])
@@ -372,11 +380,14 @@ def _meta(checks: QuickChecks, _: Field | None) -> Hook:
 
 def _observation(_: QuickChecks, __: Field | None) -> Hook:
     def check(value: Any) -> None:
-        amount = value.valueQuantity
-        if amount is UNSET or amount.code not in DEGREES or value.category is UNSET:
+        amount, components = value.valueQuantity, value.component
+        unit = "" if amount is UNSET else amount.code
+        if (unit not in DEGREES and components is UNSET) or value.category is UNSET:
             return
-        categories = [pair for one in value.category for pair in _pairs(one)]
-        if lacks_code(amount.code, categories, _pairs(value.code)):
+        if VITAL not in [pair for one in value.category for pair in _pairs(one)]:
+            return
+        parts = [] if components is UNSET else [pair for one in components for pair in _pairs(one.code)]
+        if lacks_code(_pairs(value.code), unit=unit, parts=parts):
             raise NotQuick
 
     return check
