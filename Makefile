@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference bench-intake serve docs clean
+.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference bench-intake fuzz serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -118,6 +118,9 @@ bench-intake: $(VENV)/.installed-dev
 bench-icu: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.icu_stays
 	$(BIN)/python -m benchmarks.peers --only
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.fuzz
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.folder_map

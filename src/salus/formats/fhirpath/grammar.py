@@ -82,8 +82,10 @@ class _Reader:
         return self.words[self.at]
 
     def take(self) -> Word:
-        self.at += 1
-        return self.words[self.at - 1]
+        """The word that comes now; the end stays where it is."""
+        word = self.word
+        self.at += word.kind != "end"
+        return word
 
     def expect(self, sign: str) -> None:
         if self.word.kind != "sign" or self.word.text != sign:
