@@ -7,6 +7,7 @@ from typing import Final
 
 from salus.formats.categories import BETWEEN, is_category
 from salus.formats.fhir_r4 import SALUS, SYSTEMS
+from salus.formats.fhir_validation.check_digits import is_loinc, is_snomed
 from salus.formats.hl7v2_codes import ANSWER, LOCAL
 from salus.timeline.columns import BIRTH, DEATH
 
@@ -14,6 +15,11 @@ ABSENT: Final = "ABSENT"
 DATA_ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 CDC_RACE: Final = "urn:oid:2.16.840.1.113883.6.238"
+WHY_ABSENT: Final = (
+    *("unknown", "asked-unknown", "temp-unknown", "not-asked", "asked-declined", "masked", "not-applicable"),
+    *("unsupported", "as-text", "error", "not-a-number", "negative-infinity", "positive-infinity"),
+    *("not-performed", "not-permitted"),
+)
 OWN_SYSTEM: Final = f"{SALUS}:system/"
 """Before the name of a system whose address is not known: ``urn:salus:system/haematology``."""
 VALUE: Final = f"{SALUS}:value"
@@ -83,6 +89,20 @@ def system_url(name: str) -> str | None:
     if name in _URLS:
         return _URLS[name]
     return OWN_SYSTEM + name if _PLAIN.fullmatch(name) and is_category(name) else None
+
+
+def may_hold(url: str, code: str) -> bool:
+    """Whether a system can have a code at all, by its check digit or its list.
+
+    >>> may_hold("http://loinc.org", "2823-3"), may_hold("http://loinc.org", "2823-4"), may_hold("urn:x", "2823-4")
+    (True, False, True)
+    """
+    judged = {
+        SYSTEMS["LOINC"]: is_loinc,
+        SYSTEMS["SNOMED"]: is_snomed,
+        DATA_ABSENT: WHY_ABSENT.__contains__,
+    }.get(url)
+    return judged is None or judged(code)
 
 
 def is_code(text: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from salus.formats.categories import BETWEEN, is_category
 from salus.formats.fhir_r4 import CODES, CodeableConcept, Coding
-from salus.formats.fhir_systems import ABSENT, NONE_TOLD, VALUE, is_code, is_own_code, system_url
+from salus.formats.fhir_systems import ABSENT, NONE_TOLD, VALUE, is_code, is_own_code, may_hold, system_url
 from salus.formats.hl7v2_codes import ANSWER, ENDED
 
 OBSERVATION, CONDITION, ENCOUNTER, PROCEDURE = "Observation", "Condition", "Encounter", "Procedure"
@@ -126,10 +126,12 @@ def coding_of(code: str) -> Coding | None:
     ({'system': 'http://loinc.org', 'code': '2823-3'}, {'code': 'K'})
     >>> coding_of("ICU//HR//high"), coding_of("two  spaces")
     ({'system': 'urn:salus:code', 'code': 'ICU//HR//high'}, None)
+    >>> coding_of("LOINC//no-loinc")["system"]
+    'urn:salus:code'
     """
     system, _, rest = code.partition(BETWEEN)
     url = system_url(system)
-    if rest and url is not None and is_category(rest) and is_code(rest):
+    if rest and url is not None and is_category(rest) and is_code(rest) and may_hold(url, rest):
         return {"system": url, "code": rest} if url else {"code": rest}
     return {"system": CODES, "code": code} if is_own_code(code) else None
 
