@@ -51,6 +51,10 @@ class Hospital:
     half: int = 0
     polls: int = 2
     circle: bool = False
+    page: int = 2
+    links: bool = True
+    totals: bool = False
+    counts: bool = True
     elsewhere: str = ""
     expired: int = 0
     token: str = ""
@@ -151,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(206 if start else 200, body[start:], "application/fhir+ndjson")
 
     def page(self, parts: object) -> None:
-        """Search, two resources a page."""
+        """Search, two resources a page unless told otherwise."""
         here, asked = self.hospital, parse_qs(parts.query)
         kind, first = parts.path.rsplit("/", 1)[1], int(asked.get("from", ["0"])[0])
         everything = {"Patient": [json.dumps(one) for one in PATIENTS], "Observation": here.observations}.get(
@@ -161,12 +165,19 @@ class Handler(BaseHTTPRequestHandler):
             everything = [
                 one for one in everything if json.loads(one).get("meta", {}).get("lastUpdated", "") >= since
             ]
-        found = everything[first : first + 2]
+        total = f'"total": {len(everything)}, ' if here.totals else ""
+        if asked.get("_summary") == ["count"]:
+            told = f', "total": {len(everything)}' if here.counts else ""
+            return self.answer(200, f'{{"resourceType": "Bundle"{told}}}'.encode())
+        found = everything[first : first + here.page]
         entries = ", ".join(f'{{"resource": {one}, "search": {{"mode": "match"}}}}' for one in found)
-        following = f"{here.elsewhere or self.base}/{kind}?from={0 if here.circle else first + 2}"
-        more = first + 2 < len(everything) or here.circle
+        following = f"{here.elsewhere or self.base}/{kind}?from={0 if here.circle else first + here.page}"
+        more = here.links and (first + here.page < len(everything) or here.circle)
         links = json.dumps([{"relation": "next", "url": following}] if more else [])
-        self.answer(200, f'{{"resourceType": "Bundle", "link": {links}, "entry": [{entries}]}}'.encode())
+        self.answer(
+            200, f'{{"resourceType": "Bundle", {total}"link": {links}, "entry": [{entries}]}}'.encode()
+        )
+        return None
 
 
 @pytest.fixture
@@ -271,6 +282,29 @@ def test_pages_in_a_circle_end(hospital, tmp_path):
     held.exports, held.circle = False, True
     with pytest.raises(ServerTrouble, match="circle"):
         ingest(base, tmp_path / "timeline")
+
+
+def test_a_server_that_names_no_next_page_is_not_taken_for_whole(hospital, tmp_path):
+    """Two of seven results, a total of seven and no link: taken as they are, five would be lost unseen."""
+    held, base = hospital
+    held.exports, held.links, held.totals = False, False, True
+    with pytest.raises(ServerTrouble, match="gives 2 of 7 resources and names no next page"):
+        ingest(base, tmp_path / "timeline")
+    held.links = True
+    assert ingest(base, tmp_path / "timeline") == (5, 7), "the next run takes all of it, each once"
+
+
+@pytest.mark.parametrize(("more", "counts"), [(0, True), (1, True), (0, False)])
+def test_a_full_page_without_link_and_total_is_counted(hospital, tmp_path, more, counts):
+    """The page asked for has 500: as many may be all, or the first of more. Who does not say is not believed."""
+    held, base = hospital
+    held.exports, held.links, held.page, held.counts = False, False, 500, counts
+    held.observations = [result(n, "4.10") for n in range(500 + more)]
+    if more or not counts:
+        with pytest.raises(ServerTrouble, match="500 of 501" if more else "does not say whether it is all"):
+            ingest(base, tmp_path / "timeline")
+    else:
+        assert ingest(base, tmp_path / "timeline") == (5, 500)
 
 
 @pytest.mark.parametrize("exports", [True, False])

@@ -42,6 +42,7 @@ class _Link(msgspec.Struct):
 
 class _Page(msgspec.Struct):
     resourceType: str = ""
+    total: object = None
     entry: list[_Entry] = []
     link: list[_Link] = []
 
@@ -77,25 +78,49 @@ def _take(talk: Talk, book: Rounds, file: TakenFile, step: Step) -> None:
             raise trouble("the server's pages go in a circle", file.url, "ask its staff")
         seen.add(file.url)
         _, answer = talk.json(file.url)
-        try:
-            page = msgspec.json.decode(answer.content, type=_Page)
-        except msgspec.ValidationError:
-            page = _Page(resourceType="")
+        page = _page(answer.content)
         if page.resourceType != "Bundle":
             fix = "check the address: it should be a FHIR R4 base"
             raise trouble("the server's answer is no Bundle", file.url, fix)
         found = [bytes(one.resource) for one in page.entry if one.is_match]
+        link = next((one.url for one in page.link if one.relation == "next"), "")
+        if not link and not file.lines:
+            _check_whole(talk, file.url, page, len(found))
         with path.open("ab") as out:
             out.writelines(_on_one_line(resource) for resource in found)
         file.size, file.lines = path.stat().st_size, (file.lines or 0) + len(found)
         step.advance(len(found))
-        link = next((one.url for one in page.link if one.relation == "next"), "")
         file.url = talk.resolved(link, beside=file.url) if link else ""
         book.write()
     with path.open("rb") as taken:
         file.sha256 = hashlib.file_digest(taken, "sha256").hexdigest()
     file.done = True
     book.write()
+
+
+def _page(content: bytes) -> _Page:
+    """A page; without a type where it is none."""
+    try:
+        return msgspec.json.decode(content, type=_Page)
+    except msgspec.ValidationError:
+        return _Page()
+
+
+def _check_whole(talk: Talk, url: str, page: _Page, found: int) -> None:
+    """See that a first page without a next one is all there is. Raises ServerTrouble (SAL-117).
+
+    There are servers that cut what they find at the page's size and name no next page. After a later page it is not
+    asked: what was stored meanwhile is counted too, and comes with the next round.
+    """
+    told = page.total
+    if told is None and found >= PAGE:
+        told = _page(talk.json(f"{url}&_summary=count")[1].content).total
+        if told is None:
+            fix = "ask its staff for pages with a next link, or for an export"
+            raise trouble("the server gives one full page and does not say whether it is all", url, fix)
+    if isinstance(told, int) and told > found:
+        fix = "ask its staff for pages with a next link, or take an export: nothing is read of half a record"
+        raise trouble(f"the server gives {found} of {told} resources and names no next page", url, fix)
 
 
 def _on_one_line(resource: bytes) -> bytes:
