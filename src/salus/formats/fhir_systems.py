@@ -27,6 +27,8 @@ NONE_TOLD: Final = "none"
 """With the system ``VALUE`` why an Observation has no value: what happened is told, and nothing of how much."""
 NO_VALUE: Final = f"SALUS_VALUE{BETWEEN}{NONE_TOLD}"
 """What that is read as."""
+TEXT_BESIDE: Final = f"{SALUS}:text"
+"""The extension that says a text beside a number; the view of observations reads it."""
 LONGEST_OWN: Final = 256
 
 NAMES: Final = {

@@ -3,8 +3,9 @@
 What the columns of a view mean (docs/how-to/fhir.md says it for those who edit one):
 ``id``, ``patient``, ``version``, ``updated``; ``time``, ``time_2`` … (the first that is told), ``known``; ``prefix``,
 ``code`` (a concept) or ``word`` (plain) or ``code_key`` (a reference to what has a code); ``number``, ``whole``,
-``unit_code``, ``unit``, ``comparator``, ``text``, ``answer``, ``absent``, ``truth``, ``moment``; ``in_parts`` (a row
-without a value is no event; yes: its parts are); ``static`` (holds for good); ``base64`` with ``mime`` (text inside).
+``unit_code``, ``unit``, ``comparator``, ``text``, ``beside`` (a text that stands beside a number), ``answer``,
+``absent``, ``truth``, ``moment``; ``in_parts`` (a row without a value is no event; yes: its parts are); ``static``
+(holds for good); ``base64`` with ``mime`` (text inside).
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ class _Judge:
                 number = np.where(np.isnan(number), told, number)
         self._say(np.abs(number) > LARGEST, Verdict.NOT_FINITE)
         text = self.columns.get("text")
-        for name in ("moment", "base64", "comparator"):
+        for name in ("moment", "base64", "comparator", "beside"):
             column = self.columns.get(name)
             rows = [row for row, one in enumerate(column) if one] if column and any(column) else []
             if rows:
@@ -269,7 +270,7 @@ class _Judge:
 
     def _as_text(self, name: str, row: int, number: np.ndarray) -> str | None:
         told = str(self.columns[name][row])
-        if name == "moment":
+        if name in ("moment", "beside"):
             return told
         if name == "base64":
             return text_inside(told, str((self.columns.get("mime") or {row: ""})[row] or ""))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salus.formats.categories import is_category
-from salus.formats.fhir_systems import ACT_CODE, OWN_SYSTEM, is_code
+from salus.formats.fhir_systems import ACT_CODE, OWN_SYSTEM, TEXT_BESIDE, is_code
+from salus.formats.omop_words import RANGE
 from salus.outlet.fhir_synthetic import VITAL, VITAL_SIGNS
 from salus.outlet.fhir_timeline_codes import (
     CONDITION,
@@ -277,12 +278,10 @@ def _benefit(fact: Fact) -> Resource:
 
 
 def _observed(event: Event) -> bool:
-    """One value, or none: R4 has no place for a text beside a number, nor for a unit of nothing."""
-    if event.number is not None:
-        return event.text is None and is_number(event.number) and is_unit(event.unit)
-    if event.text is None:
+    """Any value that can be written; a unit of nothing cannot."""
+    if event.number is None and event.text is None:
         return event.unit is None
-    return is_unit(event.unit) if bound(event.text) else event.unit is None and is_string(event.text)
+    return is_number(event.number) and is_unit(event.unit) and (event.text is None or is_string(event.text))
 
 
 def _observation(fact: Fact) -> Resource:
@@ -301,14 +300,8 @@ def _observation(fact: Fact) -> Resource:
 
 def _value(event: Event, meaning: Meaning) -> tuple[object, Resource]:
     """The question and what was found."""
-    if event.number is not None:
-        return meaning.whole, {"valueQuantity": amount(event.number, event.unit)}
-    if event.text is not None:
-        below = bound(event.text)
-        if below is None:
-            return meaning.whole, {"valueString": event.text}
-        quantity = amount(below[1], event.unit)
-        return meaning.whole, {"valueQuantity": {**quantity, "comparator": below[0]}}
+    if not event.is_bare:
+        return meaning.whole, _found(event)
     answer = meaning.answer
     if answer is None:
         return meaning.whole, {"dataAbsentReason": NO_VALUE_TOLD}
@@ -316,6 +309,21 @@ def _value(event: Event, meaning: Meaning) -> tuple[object, Resource]:
         return answer.question, {"valueBoolean": answer.truth}
     element = "dataAbsentReason" if answer.is_absent else "valueCodeableConcept"
     return answer.question, {element: answer.concept}
+
+
+def _found(event: Event) -> Resource:
+    """The value. R4 has one: a text beside a number is an extension, and a reference range where it is one."""
+    if event.text is None:
+        return {"valueQuantity": amount(event.number, event.unit)}
+    below = bound(event.text)
+    if event.number is None and below is not None:
+        return {"valueQuantity": {**amount(below[1], event.unit), "comparator": below[0]}}
+    if event.number is None and event.unit is None:
+        return {"valueString": event.text}
+    told: Resource = {"extension": [{"url": TEXT_BESIDE, "valueString": event.text}]}
+    if event.text.startswith(RANGE) and is_string(event.text.removeprefix(RANGE)):
+        told["referenceRange"] = [{"text": event.text.removeprefix(RANGE)}]
+    return {**told, "valueQuantity": amount(event.number, event.unit)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
