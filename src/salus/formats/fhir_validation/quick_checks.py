@@ -16,10 +16,7 @@ from salus.formats.fhir_validation.canonical_resources import (
     check_value_set_part,
 )
 from salus.formats.fhir_validation.definitions import (
-    BY_HAND,
-    UNWISE,
     Field,
-    Rule,
     Shape,
     known_extension,
     shape,
@@ -31,14 +28,14 @@ from salus.formats.fhir_validation.looking import Look, Place
 from salus.formats.fhir_validation.narrative import trouble_of_div
 from salus.formats.fhir_validation.primitives import PATTERNS, trouble_of
 from salus.formats.fhir_validation.profiles import PROFILES
-from salus.formats.fhir_validation.quick_rules import NotQuick, python_name, truth
+from salus.formats.fhir_validation.quick_elements import choices_of, refuse, rules_of, written_of
+from salus.formats.fhir_validation.quick_rules import NotQuick
 from salus.formats.fhir_validation.quick_types import Hook
 from salus.formats.fhir_validation.references import ABSOLUTE, LOCAL, ON_A_SERVER, SEARCHED
 from salus.formats.fhir_validation.searches import check_search_parameter, check_stated_search
-from salus.formats.fhir_validation.terminology import WRITTEN, check_coding
+from salus.formats.fhir_validation.terminology import check_coding
 from salus.formats.fhir_validation.validating import CHECKS
 from salus.formats.fhir_validation.vital_signs import DEGREES, VITAL, lacks_code
-from salus.formats.fhirpath.grammar import parse
 
 CODE = re.compile(PATTERNS["code"])
 ONLY_THOROUGH = frozenset(
@@ -71,8 +68,8 @@ class QuickChecks:
         if form.kind == "Quantity":
             return _quantity(self._extended(form))
         if any(check in ONLY_THOROUGH for check in CHECKS.get(form.kind, ())):
-            return _refuse
-        found = [*_choices(form), *_rules(form), *_written(form)]
+            return refuse
+        found = [*choices_of(form), *rules_of(form), *written_of(form)]
         special = BY_TYPE.get(form.kind)
         own = special(self, of) if special is not None else None
         if own is not None:
@@ -139,22 +136,6 @@ def _all(every: tuple[Hook, ...]) -> Hook | None:
     return check
 
 
-def _refuse(_: Any) -> None:
-    raise NotQuick
-
-
-def _each(name: str, check: Hook) -> Hook:
-    get = attrgetter(name)
-
-    def every(value: Any) -> None:
-        found = get(value)
-        if found is not UNSET:
-            for one in found:
-                check(one)
-
-    return every
-
-
 def _extension(url: str, stands: set[str]) -> tuple[str, ...] | None:
     """Names of the values that an extension may have here; None: it is none of R4's."""
     if not ABSOLUTE.fullmatch(url) or "|" in url:
@@ -177,81 +158,6 @@ def _judged(told: Coded) -> tuple[str, ...] | None:
     value = {"system": system, "code": code, "version": version, "display": display}
     check_coding(look, value, Place("", ()))
     return None if look.noted.issues else tuple(look.noted.unchecked.elements())
-
-
-def _choices(form: Shape) -> list[Hook]:
-    needed = {bare for bare, names in form.needed if names != (bare,)}
-    return [
-        _one_of(tuple(map(python_name, names)), bare in needed or form.kind == "Extension", form.kind)
-        for bare, names in form.choices
-    ]
-
-
-def _one_of(names: tuple[str, ...], is_needed: bool, kind: str) -> Hook:
-    """At most one of some elements, or just one; an extension has a value or further extensions (ext-1)."""
-    every = attrgetter(*names, "extension") if kind == "Extension" else attrgetter(*names)
-    most = len(names) + (kind == "Extension")
-
-    def count(value: Any) -> None:
-        there = most - every(value).count(UNSET)
-        if there > 1 or (is_needed and not there):
-            raise NotQuick
-
-    return count
-
-
-def _rules(form: Shape) -> list[Hook]:
-    """The invariants of a type, and those of its elements where they stand."""
-    found = [_rule(rule, form) for rule in form.rules if rule.key not in BY_HAND | UNWISE]
-    for known in form.fields.values():
-        rules = [rule for rule in known.rules if rule.key not in BY_HAND | UNWISE]
-        inner = shape(known.kind)
-        for rule in rules:
-            check = _refuse if inner is None else _rule(rule, inner)
-            name = python_name(known.name)
-            found.append(_each(name, check) if known.is_list else _if_there(name, check))
-    return found
-
-
-def _if_there(name: str, check: Hook) -> Hook:
-    get = attrgetter(name)
-    return lambda value: None if (found := get(value)) is UNSET else check(found)
-
-
-def _rule(rule: Rule, form: Shape) -> Hook:
-    holds = truth(parse(rule.expression), form)
-
-    def ask(value: Any) -> None:
-        if holds(value) is not True:
-            raise NotQuick
-
-    return ask
-
-
-def _written(form: Shape) -> list[Hook]:
-    """Codes that nobody lists, by how they are written; canonicals of R4's own definitions are not quick."""
-    found = []
-    for known in form.fields.values():
-        pattern = WRITTEN.get(known.codes) if known.kind == "code" else None
-        elsewhere = known.kind == "canonical" and known.targets
-        if pattern is not None or elsewhere:
-            check = _refuse_r4 if pattern is None else _matching(pattern)
-            name = python_name(known.name)
-            found.append(_each(name, check) if known.is_list else _if_there(name, check))
-    return found
-
-
-def _refuse_r4(value: str) -> None:
-    if value.startswith("http://hl7.org/fhir/"):
-        raise NotQuick
-
-
-def _matching(pattern: re.Pattern[str]) -> Hook:
-    def match(value: str) -> None:
-        if not pattern.fullmatch(value):
-            raise NotQuick
-
-    return match
 
 
 def _coding(checks: QuickChecks, of: Field | None, extended: Hook) -> Hook:
