@@ -189,6 +189,28 @@ def test_a_begin_and_its_end_are_one_resource(tmp_path):
     assert "onsetDateTime" not in ended
 
 
+def test_what_was_known_later_says_so_everywhere(tmp_path):
+    """R4 has recordedDate for a diagnosis; for its end, a visit, an order, a birth and a death it has nothing."""
+    later = (None, None, None, LATER)
+    found = exported(
+        tmp_path,
+        (7, datetime(1950, 3, 1), "MEDS_BIRTH", *later),
+        (7, D1, "ICD10CM//E11.9", *later, "Condition/1"),
+        (7, D3, "END//ICD10CM//E11.9", None, None, None, datetime(2026, 3, 10), "Condition/1"),
+        (7, D1, "ORDER//RXNORM//310965", *later),
+        (7, D3, "MEDS_DEATH", None, None, None, datetime(2026, 3, 11)),
+    )
+    known = {"url": "urn:salus:known", "valueDateTime": "2026-03-01T09:10:00Z"}
+    condition = only(found, "Condition")
+    assert condition["recordedDate"] == "2026-03-01T09:10:00Z"
+    assert condition["extension"] == [{"url": "urn:salus:end-known", "valueDateTime": "2026-03-10T00:00:00Z"}]
+    assert only(found, "MedicationRequest")["extension"] == [known]
+    assert only(found, "Patient")["extension"] == [
+        known,
+        {"url": "urn:salus:end-known", "valueDateTime": "2026-03-11T00:00:00Z"},
+    ]
+
+
 def test_a_patient_has_sex_birth_and_death_and_the_words_of_us_core(tmp_path):
     """A birth at midnight in New York is that day's date; one at a time of day is written beside its date."""
     found = exported(
@@ -227,7 +249,7 @@ def test_what_no_resource_says_is_counted_by_code_and_reason(tmp_path):
         (7, datetime(1950, 3, 1, 4, 30), "MEDS_BIRTH"),
     ]
     books = export_fhir(timeline(tmp_path / "timeline", rows), tmp_path / "out")
-    assert (books.events, books.written, books.without_known_time, books.rounded) == (8, 3, 1, 1)
+    assert (books.events, books.written, books.rounded) == (8, 3, 1)
     assert [(row["code"], row["reason"], row["events"]) for row in books.not_expressible] == [
         ("LOINC//2823-3", "R4 has no place for its value as it is", 2),
         ("SEX//M", "the Patient says another, or cannot say this", 1),
@@ -255,9 +277,9 @@ ALL_KINDS: list[Row] = [
     (7, None, "SEX//F"),
     (7, None, "RACE//Martian"),
     (7, None, "ETHNICITY//Hispanic or Latino"),
-    (7, datetime(1950, 3, 1), "MEDS_BIRTH"),
-    (7, D1, "VISIT//ward 7"),
-    (7, D3, "END//VISIT//ward 7"),
+    (7, datetime(1950, 3, 1), "MEDS_BIRTH", None, None, None, D1),
+    (7, D1, "VISIT//ward 7", None, None, None, LATER),
+    (7, D3, "END//VISIT//ward 7", None, None, None, datetime(2026, 3, 10)),
     (7, D1, "ICD10CM//E11.9", None, None, None, LATER),
     (7, D1, "LOINC//2823-3", 5.9, "ref 3.5..5.1", "mmol/L", LATER),
     (7, D1, "LOINC//2823-3", None, "after dialysis", "mmol/L"),
@@ -270,22 +292,23 @@ ALL_KINDS: list[Row] = [
     (7, D1, "LOINC//72166-2//LOCAL:two words"),
     (7, D1, "LOINC//72166-2//false"),
     (7, D1, "CPT4//33510"),
-    (7, D2, "END//CPT4//33510"),
+    (7, D2, "END//CPT4//33510", None, None, None, D3),
     (7, D1, "CVX//140", 0.5, None, "mL", LATER),
     (7, D1, "ORDER//RXNORM//310965", 500.0, None, "mg"),
     (7, D1, "ORDER//RXNORM//310965", None, "as needed"),
     (7, D1, "GIVEN//RXNORM//310965", 500.0, None, "mg"),
     (7, D1, "TAKEN//LOCAL//aspirin", 1.0, None, "tablets", LATER),
-    (7, D1, "DISPENSED//RXNORM//310965", 30.0),
+    (7, D1, "DISPENSED//RXNORM//310965", 30.0, None, None, LATER),
     (7, D1, "ALLERGY//SNOMED//91935009", None, None, None, LATER),
     (7, D1, "REPORT//LOINC//58410-2", None, "All is well.", None, LATER),
     (7, D1, "NOTE//LOINC//34117-2", None, "bell\x07 and more", None, LATER),
     (7, D1, "NOTE//LOINC//34117-2"),
-    (7, D1, "DEVICE//SNOMED//360030002"),
+    (7, D1, "DEVICE//SNOMED//360030002", None, None, None, LATER),
     (7, D1, "BILLED//SNOMED//185349003", None, None, None, LATER),
     (7, D1, "ICU//bed 7//ready", 1.0),
+    (7, D2, "END//ORDER//RXNORM//310965", None, None, None, D3),
     (7, D1, "ADMISSION//EMERGENCY"),
-    (7, D2, "MEDS_DEATH"),
+    (7, D2, "MEDS_DEATH", None, None, None, D3),
     (8, D1, "LOCAL//K", 4.0),
     (8, D1, "LOCAL//K", 4.0),
     (-3, D1, "haematology//K plus", 1e-7, None, "10*9/L"),

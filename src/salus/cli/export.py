@@ -78,8 +78,6 @@ def export(
         f" + {books.events - books.written:,} not expressible"
     )
     lines += [f"  {row['code']}: {row['events']:,} ({row['reason']})" for row in books.not_expressible[:12]]
-    if form is As.FHIR:
-        lines.append(f"{books.without_known_time:,} known times have no place in their resource")
     lines.append(f"folder: {to}")
     console.result(books, as_json, lines)
 

@@ -29,6 +29,9 @@ NO_VALUE: Final = f"SALUS_VALUE{BETWEEN}{NONE_TOLD}"
 """What that is read as."""
 TEXT_BESIDE: Final = f"{SALUS}:text"
 """The extension that says a text beside a number; the view of observations reads it."""
+KNOWN: Final = f"{SALUS}:known"
+END_KNOWN: Final = f"{SALUS}:end-known"
+"""Extensions that say since when a begin (or a birth) and an end (or a death) are known, where R4 has no element."""
 LONGEST_OWN: Final = 256
 
 NAMES: Final = {

@@ -33,14 +33,13 @@ COLUMNS = ("subject_id", "time", "known_time", "code", "numeric_value", "text_va
 @dataclass(slots=True)
 class FhirBooks:
     """Resources by type, events written, events by code and reason that no resource says; and what is said less
-    exactly: births at a time of day (``rounded``), known times that have no place (``without_known_time``)."""
+    exactly: births at a time of day (``rounded``)."""
 
     resources: Counter[str] = field(default_factory=Counter)
     events: int = 0
     written: int = 0
     not_expressible: Counter[tuple[str, str]] = field(default_factory=Counter)
     rounded: int = 0
-    without_known_time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,6 @@ class FhirWriting:
         for event in events:
             if person.takes(event):
                 self.books.written += 1
-                self.books.without_known_time += event.known not in (None, event.time)
             else:
                 said += self._placed(event)
         self.books.events += len(events)
@@ -101,7 +99,7 @@ class FhirWriting:
             place = _place_of(fact.event)
             numbers[place] += 1
             whose = {FORMS[kind].whose: {"reference": f"Patient/{name}"}}
-            body = {**whose, **FORMS[kind].body(fact)}
+            body = {**whose, **FORMS[kind].resource(fact)}
             made.append(self._resource(kind, name_of("fhir", name, kind, *place, numbers[place]), body))
         return made
 
@@ -122,7 +120,6 @@ class FhirWriting:
             self.books.not_expressible[event.code, why] += 1
             return []
         self.books.written += 1
-        self.books.without_known_time += not FORMS[kind].tells_known(event, meaning)
         return [_Said(event, meaning, kind)]
 
     def _facts(self, said: Sequence[_Said]) -> Iterator[tuple[Fact, str]]:
@@ -133,7 +130,8 @@ class FhirWriting:
             place = one.event.place
             if place not in paired:
                 end = ends[place].event if place in ends else None
-                yield Fact(one.event, one.meaning, self.clock, end), one.kind
+                is_end = one.meaning.ends and FORMS[one.kind].spans
+                yield Fact(one.event, one.meaning, self.clock, end, is_end), one.kind
 
 
 def _kind_of(event: Event, meaning: Meaning) -> tuple[str, str]:

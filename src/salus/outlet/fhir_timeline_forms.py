@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salus.formats.categories import is_category
-from salus.formats.fhir_systems import ACT_CODE, OWN_SYSTEM, TEXT_BESIDE, is_code
+from salus.formats.fhir_systems import ACT_CODE, END_KNOWN, KNOWN, OWN_SYSTEM, TEXT_BESIDE, is_code
 from salus.formats.omop_words import RANGE
 from salus.outlet.fhir_synthetic import VITAL, VITAL_SIGNS
 from salus.outlet.fhir_timeline_codes import (
@@ -42,23 +42,24 @@ DEVICE = "device"
 class Fact:
     """What one resource says: ``event`` with its ``meaning``, and the ``end`` of the same thing.
 
-    Of an end whose begin is not told ``event`` is the end itself.
+    ``is_end``: ``event`` is an end itself, whose begin is not told.
     """
 
     event: Event
     meaning: Meaning
     clock: Clock
     end: Event | None = None
+    is_end: bool = False
 
     @property
     def start_at(self) -> str | None:
         """When it began."""
-        return None if self.meaning.ends else self._written(self.event)
+        return None if self.is_end else self._written(self.event)
 
     @property
     def end_at(self) -> str | None:
         """When it ended."""
-        return self._written(self.event if self.meaning.ends else self.end)
+        return self._written(self.event if self.is_end else self.end)
 
     @property
     def time(self) -> str:
@@ -67,9 +68,14 @@ class Fact:
 
     @property
     def known(self) -> str | None:
-        """When it was known, where that is not when it was."""
-        event = self.event
-        return None if event.known in (None, event.time) else instant(event.known)
+        """When its begin was known, where that is not when it was."""
+        return None if self.is_end else known_later(self.event)
+
+    @property
+    def end_known(self) -> str | None:
+        """When its end was known, where that is not when it was."""
+        last = self.event if self.is_end else self.end
+        return None if last is None else known_later(last)
 
     def period(self) -> Resource:
         """From when to when, as far as it is told."""
@@ -84,8 +90,9 @@ class Fact:
 class Form:
     """One kind of resource.
 
-    ``prefix``: of its codes. ``whose``: what it calls its patient. ``spans``: it says an end too. ``knows``: it says
-    since when it (its begin) is known. ``takes``: which values it holds. ``body``: its elements besides who and what.
+    ``prefix``: of its codes. ``whose``: what it calls its patient. ``spans``: it says an end too. ``knows``: it has an
+    element for since when it (its begin) is known. ``takes``: which values it holds. ``body``: its elements besides
+    whose it is.
     """
 
     prefix: str = ""
@@ -100,9 +107,21 @@ class Form:
         is_mine = meaning.prefix == self.prefix and meaning.thing is not None
         return is_mine and self.spans >= meaning.ends and self.takes(event)
 
-    def tells_known(self, event: Event, meaning: Meaning) -> bool:
-        """Whether it says when the event was known, or there is nothing to say: it was so when it happened."""
-        return event.known in (None, event.time) or (self.knows and not (self.spans and meaning.ends))
+    def resource(self, fact: Fact) -> Resource:
+        """All its elements besides whose it is: what R4 has no element for is an extension."""
+        extensions = known_extensions(None if self.knows else fact.known, fact.end_known)
+        return {**({"extension": extensions} if extensions else {}), **self.body(fact)}
+
+
+def known_later(event: Event) -> str | None:
+    """When an event was known, where that is not when it was."""
+    return None if event.known is None or event.known == event.time else instant(event.known)
+
+
+def known_extensions(begin: str | None, end: str | None) -> list[Resource]:
+    """Since when a begin and an end are known, as extensions."""
+    told = ((KNOWN, begin), (END_KNOWN, end))
+    return [{"url": url, "valueDateTime": known} for url, known in told if known is not None]
 
 
 def _dosed(event: Event) -> bool:
@@ -132,7 +151,7 @@ def _condition(fact: Fact) -> Resource:
         code=fact.meaning.thing,
         onsetDateTime=fact.start_at,
         abatementDateTime=fact.end_at,
-        recordedDate=fact.known if fact.start_at else None,
+        recordedDate=fact.known,
     )
 
 

