@@ -24,6 +24,7 @@ from salus.trajectory.rounds import (
     SIGNS,
     fine_edges,
     recent_rows,
+    sign_at,
     signs_of,
     singles,
 )
@@ -189,3 +190,27 @@ def test_what_is_charted_every_four_hours_is_due_to_the_minute():
     assert told[1] == TENTHS + 3
     assert told[2] == due_steps(since, torch.tensor([True] * 3)).tolist()[2]
     assert due_steps(since, torch.tensor([False] * 3), hour=60).tolist() == [0, 0, 0]
+
+
+def test_the_facts_of_a_moment_hear_what_spoke_for_it_in_drawing_as_in_learning(network):
+    """The last moment of each record, and the same moment drawn after the history before it."""
+    some = LESSONS.train.of(np.arange(5))
+    last = some.moment_start[1:] - 1
+    batch = make_batch(some, VOCABULARY)
+    before, there = recent_rows(last - 1, some.moment_start[:-1] + 1)
+    recent = torch.from_numpy(np.where(there, some.time[before], NOWHERE))
+    facts = torch.from_numpy(np.where(there, np.diff(some.fact_start)[before], 0))
+    wait = torch.from_numpy(some.time[last] - some.time[last - 1])
+    told = sign_at(signs_of(recent, facts, VOCABULARY), wait)
+    assert batch.arrival[torch.from_numpy(last)].tolist() == told.tolist()
+    assert (told < SIGNS).any()
+
+
+def test_nothing_speaks_for_a_first_moment_or_one_after_a_long_wait():
+    """The static moment and the first dated one; 100,000 minutes are not told apart."""
+    some = LESSONS.train.of(np.arange(1))
+    assert make_batch(some, VOCABULARY).arrival[:2].tolist() == [SIGNS, SIGNS]
+    signs = torch.zeros(1, singles(VOCABULARY), dtype=torch.uint8)
+    assert sign_at(signs, torch.tensor([100_000])).tolist() == [SIGNS]
+    assert sign_at(signs, torch.tensor([0])).tolist() == [SIGNS]
+    assert sign_at(signs, torch.tensor([1])).tolist() == [0]

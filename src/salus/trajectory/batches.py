@@ -12,7 +12,7 @@ from torch import Tensor
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.charts import Charts, charts_of, static_moments
 from salus.trajectory.encoding import Records
-from salus.trajectory.rounds import NOWHERE, fine_edges, recent_rows, signs_of
+from salus.trajectory.rounds import NOWHERE, SIGNS, fine_edges, recent_rows, sign_at, signs_of
 from salus.trajectory.vocabulary import Vocabulary
 
 SCALES = 11
@@ -85,6 +85,7 @@ class Batch:
     wait_bin: Tensor  # (W,)
     wait_inside: Tensor  # (W,) share of the bin lying beyond the wait
     wait_signs: Tensor  # (W, singles): see :func:`signs_of`
+    arrival: Tensor  # (M,) what spoke for this moment: see :func:`sign_at`
     wait_kind: Tensor  # (W,) 0 next moment observed; 1 follow-up ended; 2 anchor reached
     gru_order: Tensor  # (M,) moments in the packed order
     gru_sizes: Tensor  # batch sizes of the packed order
@@ -143,6 +144,7 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
     asked, certain = _asked(steps_of(records, vocabulary), static, vocabulary)
     fact = drawing_order(records, vocabulary, shuffled=shuffled, seed=seed)
     waits = _waits(records, vocabulary, patient=patient, static=static)
+    signs = _signs(records, vocabulary, patient=patient, rows=waits[0])
     order, gru_sizes = _packing(records.moment_start)
     t = torch.from_numpy
     time = time_features(t(records.time), t(wait), t(records.age[patient]), t(static), vocabulary=vocabulary)
@@ -164,7 +166,8 @@ def make_batch(records: Records, vocabulary: Vocabulary, *, shuffled: float = 0.
         wait_from=t(waits[0]),
         wait_bin=t(waits[1]),
         wait_inside=t(waits[2]),
-        wait_signs=_signs(records, vocabulary, patient=patient, rows=waits[0]),
+        wait_signs=signs,
+        arrival=_arrival(signs, waits[0], records.time, last=records.moment_start[1:] - 1),
         wait_kind=t(waits[3]),
         gru_order=t(order),
         gru_sizes=t(gru_sizes),
@@ -284,6 +287,16 @@ def _signs(records: Records, vocabulary: Vocabulary, *, patient: IntArray, rows:
     if not vocabulary.round_grains:
         return torch.zeros(len(rows), 0, dtype=torch.uint8)
     return signs_of(*recent_of(records, rows, records.moment_start[patient[rows]] + 1), vocabulary)
+
+
+def _arrival(signs: Tensor, rows: IntArray, time: IntArray, *, last: IntArray) -> Tensor:
+    """What spoke for each moment, by the one before it; nothing for each patient's first."""
+    found = torch.full((len(time),), SIGNS)
+    going = ~np.isin(rows, last)
+    before = rows[going]
+    wait = torch.from_numpy(time[before + 1] - time[before])
+    found[torch.from_numpy(before + 1)] = sign_at(signs[torch.from_numpy(going)], wait)
+    return found
 
 
 def recent_of(records: Records, rows: IntArray, first: IntArray) -> tuple[Tensor, Tensor]:

@@ -194,10 +194,10 @@ class Network(nn.Module):
         following = torch.cat([torch.full_like(following[:, :1], NEVER), following[:, 1:]], dim=1)
         return F.log_softmax(following, dim=1), F.log_softmax(ending, dim=1)
 
-    def moment_context(self, state: Tensor, time: Tensor) -> Tensor:
-        """What the facts of the next moment are drawn from, once its time is known."""
+    def moment_context(self, state: Tensor, time: Tensor, arrival: Tensor) -> Tensor:
+        """What the facts of the next moment are drawn from, once its time is known, and what spoke for it."""
         context: Tensor = self.context(torch.cat([state, time], dim=1))
-        return context
+        return context if self.rounds is None else context + self.rounds.arrival(arrival)
 
     def due_logits(self, due: Tensor) -> Tensor:
         """How much a field is due after so long: (N, K) steps -> (N, K); what is charted by the clock needs no more."""
@@ -277,7 +277,9 @@ class Network(nn.Module):
         """The same, one number a draw: which draw belongs to whom is the batch's to say."""
         said, asked, choices = self.said(), batch.asked, batch.choices
         states = self.states(batch, F.embedding(batch.level, said))
-        context = self.moment_context(states.index_select(0, batch.previous), batch.moment_time)
+        context = self.moment_context(
+            states.index_select(0, batch.previous), batch.moment_time, batch.arrival
+        )
         coming = _running(self.comes(batch.field))
         begin = context - coming.index_select(0, batch.fact_start[:-1])
         x = begin.index_select(0, asked.moment) + coming.index_select(0, asked.row) + self.prior(asked.prior)

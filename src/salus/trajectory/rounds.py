@@ -60,6 +60,15 @@ def signs_of(recent: Tensor, facts: Tensor, vocabulary: Vocabulary) -> Tensor:
     return signs[:, 1:]
 
 
+def sign_at(signs: Tensor, wait: Tensor) -> Tensor:
+    """What speaks for the wait that it was: (R, singles), (R,) -> (R,); SIGNS where it is not told apart."""
+    if not signs.shape[1]:
+        return torch.full_like(wait, SIGNS)
+    told = (wait >= 1) & (wait <= signs.shape[1])
+    place = (wait - 1).clamp(0, signs.shape[1] - 1)
+    return torch.where(told, signs.gather(1, place[:, None])[:, 0].long(), SIGNS)
+
+
 def _marked(waits: Tensor, there: Tensor, single: int) -> Tensor:
     """1 at each of these waits, where it is there and among those told apart: (R, any) -> (R, single + 1)."""
     kept = there & (waits > 0) & (waits <= single)
@@ -94,6 +103,8 @@ class Rounds(nn.Module):
         self.often = nn.Linear(width, SIGNS)
         nn.init.zeros_(self.often.weight)
         nn.init.zeros_(self.often.bias)
+        self.arrival = nn.Embedding(SIGNS + 1, width)
+        nn.init.zeros_(self.arrival.weight)
         self.usual = nn.Parameter(torch.zeros(int(group.max(initial=0)) + 1, SIGNS))
 
     def finer(self, coarse: Tensor) -> Tensor:

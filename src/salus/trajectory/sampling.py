@@ -20,7 +20,7 @@ from salus.trajectory.charts import CHART_WIDTH, Seen, due_steps, last_levels
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network, precision
-from salus.trajectory.rounds import HELD, NOWHERE, fine_edges, signs_of
+from salus.trajectory.rounds import HELD, NOWHERE, fine_edges, sign_at, signs_of
 from salus.trajectory.rows import add_to, filled_up, rows_of
 from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
@@ -180,7 +180,7 @@ class Sampler:
 
     def waits(self, situation: Situation, silent_until: Tensor | None) -> tuple[Tensor, Tensor]:
         """Draw how long until each row's next moment; give also the log-probabilities of the end of follow-up."""
-        following, ending = self._waits(situation)
+        following, ending = self.network.waits(situation.state, self._signs(situation))
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
         wait = self._draw_wait(following, least, situation.row)
         before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
@@ -195,14 +195,13 @@ class Sampler:
             situation.joined(drawn)
         return drawn
 
-    def _waits(self, situation: Situation) -> tuple[Tensor, Tensor]:
-        signs = signs_of(situation.recent, situation.facts, self.vocabulary)
-        return self.network.waits(situation.state, signs)
+    def _signs(self, situation: Situation) -> Tensor:
+        return signs_of(situation.recent, situation.facts, self.vocabulary)
 
     def chance_within(self, situation: Situation, grains: Tensor, *, silent_until: Tensor | None) -> Tensor:
         """The chance that each row's next moment comes within so many grains."""
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
-        following, _ = self._waits(situation)
+        following, _ = self.network.waits(situation.state, self._signs(situation))
         weights, lowest, room = self._wait_bins(following, least)
         share = ((grains[:, None] + 1 - lowest) / room).clamp(0, 1)
         return (weights * share).double().sum(dim=1) / weights.double().sum(dim=1)
@@ -233,8 +232,9 @@ class Sampler:
         size, rows = self.vocabulary.size, len(wait)
         self.draws.open(situation.row)
         watched = 0 if self.watch is None else self.watch.levels.shape[1]
+        arrival = sign_at(self._signs(situation), torch.where(static, 0, wait))
         step = Step(
-            told=self.network.moment_context(situation.state, self._time(situation, wait, static)),
+            told=self.network.moment_context(situation.state, self._time(situation, wait, static), arrival),
             prior=torch.full((rows,), size),
             static=static,
             barred=self._barred(situation, static),
