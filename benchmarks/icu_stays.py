@@ -146,7 +146,7 @@ def main() -> None:
     )
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "bench-icu")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=8.0, help="training at most")
+    parser.add_argument("--minutes", type=float, default=15.0, help="training at most")
     given = parser.parse_args()
     if given.data is None or not (given.data / "icu2012").exists():
         parser.error("no icu2012 below --data or $SALUS_DATA")
