@@ -241,7 +241,7 @@ def test_what_no_resource_says_is_counted_by_code_and_reason(tmp_path):
     rows = [
         (7, None, "SEX//F"),
         (7, None, "SEX//M"),
-        (7, None, "SITE//3"),
+        (7, D1, "MEDS_BIRTH"),
         (7, D1, "LOINC//2823-3", None, None, "mmol/L"),
         (7, D1, "two  spaces", 1.0),
         (7, D1, "LOINC//2823-3", float("inf")),
@@ -249,14 +249,22 @@ def test_what_no_resource_says_is_counted_by_code_and_reason(tmp_path):
         (7, datetime(1950, 3, 1, 4, 30), "MEDS_BIRTH"),
     ]
     books = export_fhir(timeline(tmp_path / "timeline", rows), tmp_path / "out")
-    assert (books.events, books.written, books.rounded) == (8, 3, 1)
+    assert (books.events, books.written) == (8, 4)
     assert [(row["code"], row["reason"], row["events"]) for row in books.not_expressible] == [
         ("LOINC//2823-3", "R4 has no place for its value as it is", 2),
-        ("SEX//M", "the Patient says another, or cannot say this", 1),
-        ("SITE//3", "it has no time", 1),
+        ("MEDS_BIRTH", "the Patient has another, or it has no time", 1),
         ("two  spaces", "R4 cannot write its code", 1),
     ]
-    assert json.loads((tmp_path / "out" / "export.json").read_text())["written"] == 3
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["written"] == 4
+
+
+def test_what_holds_for_good_is_an_observation_that_says_so(tmp_path):
+    found = only(exported(tmp_path, (7, None, "SITE//3", 2.0, "since ever")), "Observation")
+    assert "effectiveDateTime" not in found
+    assert {one["url"]: one for one in found["extension"]} == {
+        "urn:salus:static": {"url": "urn:salus:static", "valueBoolean": True},
+        "urn:salus:text": {"url": "urn:salus:text", "valueString": "since ever"},
+    }
 
 
 def test_where_days_are_all_that_is_told_days_are_written(tmp_path):
@@ -275,6 +283,9 @@ def test_a_note_is_text_inside_a_document(tmp_path):
 
 ALL_KINDS: list[Row] = [
     (7, None, "SEX//F"),
+    (7, None, "SEX//8507"),
+    (7, None, "SITE//3"),
+    (7, None, "AGE//years", 76.0, "since ever", "a"),
     (7, None, "RACE//Martian"),
     (7, None, "ETHNICITY//Hispanic or Latino"),
     (7, datetime(1950, 3, 1), "MEDS_BIRTH", None, None, None, D1),
@@ -309,6 +320,7 @@ ALL_KINDS: list[Row] = [
     (7, D2, "END//ORDER//RXNORM//310965", None, None, None, D3),
     (7, D1, "ADMISSION//EMERGENCY"),
     (7, D2, "MEDS_DEATH", None, None, None, D3),
+    (8, datetime(1950, 3, 1, 4, 30), "MEDS_BIRTH"),
     (8, D1, "LOCAL//K", 4.0),
     (8, D1, "LOCAL//K", 4.0),
     (-3, D1, "haematology//K plus", 1e-7, None, "10*9/L"),
@@ -321,7 +333,7 @@ def test_all_kinds_are_valid_r4_and_come_back(tmp_path, form, synthetic):
     """Three patients, every kind of resource; our validator turns nothing away."""
     found = out_and_in(timeline(tmp_path / "timeline", ALL_KINDS, synthetic=synthetic), tmp_path, form=form)
     assert (found.written.written, found.written.not_expressible) == (len(ALL_KINDS), [])
-    nothing_told = 2  # the Patients 8 and -3, of whom their rows say neither sex nor birth nor death
+    nothing_told = 1  # the Patient -3, of whom no row says sex, birth or death
     assert (invalid(found.read_again), found.read_again.rejected) == ({}, nothing_told)
     assert found.second == found.first
 

@@ -19,27 +19,25 @@ from salus.formats.fhir_r4 import synthetic_meta
 from salus.outlet.fhir_draft import name_of
 from salus.outlet.fhir_timeline_codes import BY_TABLE, OBSERVATION, Meaning, Meanings
 from salus.outlet.fhir_timeline_forms import FORMS, Fact
-from salus.outlet.fhir_timeline_people import OTHERS, Person
+from salus.outlet.fhir_timeline_people import Person
 from salus.outlet.fhir_timeline_values import Clock, Event, Resource
+from salus.timeline.columns import BIRTH, DEATH
 from salus.timeline.settings import TimelineSettings
 
-NO_MOMENT = "it has no time"
 NO_CODE = "R4 cannot write its code"
 NO_PLACE = "R4 has no place for its value as it is"
-TAKEN = "the Patient says another, or cannot say this"
+TAKEN = "the Patient has another, or it has no time"
 COLUMNS = ("subject_id", "time", "known_time", "code", "numeric_value", "text_value", "unit", "source")
 
 
 @dataclass(slots=True)
 class FhirBooks:
-    """Resources by type, events written, events by code and reason that no resource says; and what is said less
-    exactly: births at a time of day (``rounded``)."""
+    """Resources by type, events written, and events by code and reason that no resource says."""
 
     resources: Counter[str] = field(default_factory=Counter)
     events: int = 0
     written: int = 0
     not_expressible: Counter[tuple[str, str]] = field(default_factory=Counter)
-    rounded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,6 @@ class FhirWriting:
             else:
                 said += self._placed(event)
         self.books.events += len(events)
-        self.books.rounded += person.rounded
         made = [self._resource("Patient", name, person.resource())]
         numbers: Counter[Hashable] = Counter()
         for fact, kind in self._facts(said):
@@ -111,11 +108,7 @@ class FhirWriting:
     def _placed(self, event: Event) -> list[_Said]:
         """The event with its kind of resource; nothing, and a line in the books, where there is none."""
         meaning = self.meanings[event.code]
-        kind, why = "", NO_MOMENT
-        if event.time is not None:
-            kind, why = _kind_of(event, meaning)
-        elif event.code.partition("//")[0] in OTHERS:
-            why = TAKEN
+        kind, why = _kind_of(event, meaning)
         if not kind:
             self.books.not_expressible[event.code, why] += 1
             return []
@@ -137,9 +130,12 @@ class FhirWriting:
 def _kind_of(event: Event, meaning: Meaning) -> tuple[str, str]:
     """The kind of resource that says an event: that of its source, of its code, or an Observation; or why none does."""
     told = re.split("[/:]", event.source, maxsplit=1)[0]
-    for kind in (BY_TABLE.get(told, told), meaning.kind, OBSERVATION):
+    dated = (BY_TABLE.get(told, told), meaning.kind) if event.time is not None else ()
+    for kind in (*dated, OBSERVATION):
         if kind in FORMS and FORMS[kind].fits(event, meaning):
             return kind, ""
+    if event.code in (BIRTH, DEATH):
+        return "", TAKEN
     return "", NO_CODE if meaning.whole is None else NO_PLACE
 
 

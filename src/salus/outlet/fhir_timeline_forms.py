@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from salus.formats.categories import is_category
-from salus.formats.fhir_systems import ACT_CODE, END_KNOWN, KNOWN, OWN_SYSTEM, TEXT_BESIDE, is_code
+from salus.formats.fhir_systems import ACT_CODE, END_KNOWN, KNOWN, OWN_SYSTEM, STATIC, TEXT_BESIDE, is_code
 from salus.formats.omop_words import RANGE
 from salus.outlet.fhir_synthetic import VITAL, VITAL_SIGNS
 from salus.outlet.fhir_timeline_codes import (
@@ -110,7 +110,18 @@ class Form:
     def resource(self, fact: Fact) -> Resource:
         """All its elements besides whose it is: what R4 has no element for is an extension."""
         extensions = known_extensions(None if self.knows else fact.known, fact.end_known)
+        if fact.event.time is None:
+            extensions.append({"url": STATIC, "valueBoolean": True})
+        if stands_beside(fact.event):
+            extensions.append({"url": TEXT_BESIDE, "valueString": fact.event.text})
         return {**({"extension": extensions} if extensions else {}), **self.body(fact)}
+
+
+def stands_beside(event: Event) -> bool:
+    """Whether a text stands beside a number, or with a unit and is no bound: R4 has one value."""
+    if event.text is None:
+        return False
+    return event.number is not None or (event.unit is not None and bound(event.text) is None)
 
 
 def known_later(event: Event) -> str | None:
@@ -311,7 +322,7 @@ def _observation(fact: Fact) -> Resource:
         if fact.event.code in VITAL_SIGNS and "valueQuantity" in value
         else None,
         code=code,
-        effectiveDateTime=fact.time,
+        effectiveDateTime=fact.time or None,
         issued=fact.known,
         **value,
     )
@@ -331,18 +342,17 @@ def _value(event: Event, meaning: Meaning) -> tuple[object, Resource]:
 
 
 def _found(event: Event) -> Resource:
-    """The value. R4 has one: a text beside a number is an extension, and a reference range where it is one."""
+    """The value; of a text that stands beside it the reference range that it says."""
     if event.text is None:
         return {"valueQuantity": amount(event.number, event.unit)}
     below = bound(event.text)
-    if event.number is None and below is not None:
+    if stands_beside(event):
+        high_and_low = event.text.removeprefix(RANGE) if event.text.startswith(RANGE) else ""
+        told: Resource = {"referenceRange": [{"text": high_and_low}]} if is_string(high_and_low) else {}
+        return {**told, "valueQuantity": amount(event.number, event.unit)}
+    if below is not None:
         return {"valueQuantity": {**amount(below[1], event.unit), "comparator": below[0]}}
-    if event.number is None and event.unit is None:
-        return {"valueString": event.text}
-    told: Resource = {"extension": [{"url": TEXT_BESIDE, "valueString": event.text}]}
-    if event.text.startswith(RANGE) and is_string(event.text.removeprefix(RANGE)):
-        told["referenceRange"] = [{"text": event.text.removeprefix(RANGE)}]
-    return {**told, "valueQuantity": amount(event.number, event.unit)}
+    return {"valueString": event.text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

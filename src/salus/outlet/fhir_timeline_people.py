@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from salus.formats.categories import BETWEEN, is_category
-from salus.formats.fhir_systems import CDC_RACE, OMB, SEXES, US_CORE
+from salus.formats.fhir_systems import BORN, CDC_RACE, OMB, SEXES, US_CORE
 from salus.outlet.fhir_synthetic import GENDERS
 from salus.outlet.fhir_timeline_forms import known_extensions, known_later
 from salus.outlet.fhir_timeline_values import Clock, Event, Resource, instant, is_string
@@ -21,16 +21,12 @@ OTHERS = (BIRTH, DEATH, "SEX", *EXTENSIONS)
 
 @dataclass(slots=True)
 class Person:
-    """What a Patient says.
-
-    ``known``: since when birth and death are. ``rounded``: a birth at a time of day, which only an extension tells.
-    """
+    """What a Patient says. ``known``: since when birth and death are."""
 
     clock: Clock
     said: Resource = field(default_factory=dict)
     extensions: dict[str, Resource] = field(default_factory=dict)
     known: dict[str, str | None] = field(default_factory=dict)
-    rounded: int = 0
 
     def takes(self, event: Event) -> bool:
         """Say an event, where a Patient has a place for it that is not taken."""
@@ -49,6 +45,7 @@ class Person:
     def resource(self) -> Resource:
         """Its elements."""
         found = [self.extensions[head] for head in EXTENSIONS if head in self.extensions]
+        found += [self.extensions[BIRTH]] if BIRTH in self.extensions else []
         found += known_extensions(self.known.get(BIRTH), self.known.get(DEATH))
         return {**({"extension": found} if found else {}), **self.said}
 
@@ -61,9 +58,9 @@ class Person:
             return self._say("deceasedDateTime", instant(time))
         day = self.clock.day(time)
         if day is None:
-            self.rounded = 1
-            told = {"url": BIRTH_TIME, "valueDateTime": instant(time)}
-            self.said["_birthDate"] = {"extension": [told]}
+            told: Resource = {"valueDateTime": instant(time)}
+            self.said["_birthDate"] = {"extension": [{"url": BIRTH_TIME, **told}]}
+            self.extensions[BIRTH] = {"url": BORN, **told}
         return self._say("birthDate", day or self.clock.day_of(time))
 
     def _say(self, element: str, value: str) -> bool:

@@ -37,7 +37,6 @@ def export_fhir(timeline: Path, to: Path, *, form: str = "ndjson", progress: Pro
             files=dict(sorted(made.resources.items())),
             written=made.written,
             not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
-            rounded=made.rounded,
             without_known_time=0,
         )
         say(partial, books, settings, f"FHIR R4 ({form})")
