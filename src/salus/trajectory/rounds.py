@@ -113,6 +113,6 @@ class Rounds(nn.Module):
 
     def forward(self, hidden: Tensor, signs: Tensor) -> Tensor:
         """What is added to the waits of 1 to ``single`` grains: (N, width), (N, single) -> (N, single)."""
-        weights = self.often(hidden)[:, None, :] + self.usual
-        added: Tensor = weights.flatten(1).gather(1, signs.long() + self.group)
+        told = signs.long()
+        added: Tensor = self.often(hidden).gather(1, told) + self.usual.flatten()[told + self.group]
         return added
