@@ -16,7 +16,8 @@ from salus.errors import UnknownCommand, nearest
 class Command:
     """Where a command lives, what it does in one line, and one line that shows its use.
 
-    ``error_code``: what its errors exit with, where 1 and 2 are answers.
+    ``error_code``: what its errors exit with, where 1 and 2 are answers. ``seldom``: the help screen only names it,
+    because a screen has no room for everything.
     """
 
     module: str
@@ -25,6 +26,7 @@ class Command:
     group: str
     example: str
     error_code: int | None = None
+    seldom: bool = False
 
 
 ROWS = 24
@@ -101,6 +103,7 @@ COMMANDS: dict[str, Command] = {
         "Show a model's card: for what, from what, how good, how private",
         "The road, step by step",
         "salus describe build/model --to build/card.html",
+        seldom=True,
     ),
     "generate": Command(
         "salus.cli.generate",
@@ -122,6 +125,7 @@ COMMANDS: dict[str, Command] = {
         "Fill what is missing in records, marked as completed",
         "The road, step by step",
         "salus complete build/model build/timeline --fields SEX --to build/completed",
+        seldom=True,
     ),
     "simulate": Command(
         "salus.cli.simulate",
@@ -130,6 +134,7 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus simulate build/model build/timeline --task examples/cohort/task.yaml "
         "--do LOINC//8480-6=120@index --to arms.parquet",
+        seldom=True,
     ),
     "embed": Command(
         "salus.cli.embed",
@@ -137,18 +142,19 @@ COMMANDS: dict[str, Command] = {
         "Give each patient a vector as of a moment, for other models",
         "The road, step by step",
         "salus embed build/model --timeline build/timeline --to vectors.parquet",
+        seldom=True,
     ),
     "export": Command(
         "salus.cli.export",
         "export",
-        "Write a timeline as its source's CSV files, as OMOP or as MEDS",
+        "Write a timeline as CSV like its source, FHIR, OMOP or MEDS",
         "The road, step by step",
         "salus export build/synthetic --like examples/cohort/source.yaml --to build/csv",
     ),
     "appraise": Command(
         "salus.cli.appraise",
         "appraise",
-        "Measure a use case's evidence: fidelity, utility, privacy, forecasts",
+        "Measure a use case: fidelity, utility, privacy, forecasts",
         "May we use it?",
         "salus appraise build/demo/cohort",
     ),
@@ -162,7 +168,7 @@ COMMANDS: dict[str, Command] = {
     "gate": Command(
         "salus.cli.gate",
         "gate",
-        "Judge the evidence by the protocol: 0 PASS, 1 FAIL, 2 open, 3 error",
+        "Judge evidence by the protocol: 0 PASS, 1 FAIL, 2 open, 3 error",
         "May we use it?",
         "salus gate build/demo/cohort",
         error_code=3,
@@ -208,8 +214,15 @@ def overview() -> str:
         (group, [(name, command) for name, command in COMMANDS.items() if command.group == group])
         for group in GROUPS
     ]
-    gaps = ROWS - len(lines) - len(COMMANDS) - len(groups)
-    for place, (group, members) in enumerate(groups):
-        lines += ([""] if place >= len(groups) - gaps else []) + [group]
-        lines += [f"  {name:<9} {command.help}" for name, command in members]
+    told = [(group, _lines(members)) for group, members in groups]
+    gaps = ROWS - len(lines) - sum(1 + len(members) for _, members in told)
+    for place, (group, members) in enumerate(told):
+        lines += ([""] if place >= len(told) - gaps else []) + [group, *members]
     return "\n".join(lines)
+
+
+def _lines(members: Sequence[tuple[str, Command]]) -> list[str]:
+    """A line a command; those seldom used share the last."""
+    seldom = [name for name, command in members if command.seldom]
+    lines = [f"  {name:<10} {command.help}" for name, command in members if not command.seldom]
+    return lines + ([f"  {'and also':<10} {', '.join(seldom)}"] if seldom else [])
