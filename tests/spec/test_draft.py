@@ -183,7 +183,7 @@ def test_what_cannot_be_drafted_says_why(tmp_path):
         draft(tmp_path / "nowhere", tmp_path / "a.yaml", progress=QUIET)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputMissing, match="no CSV files"):
+    with pytest.raises(InputMissing, match="no CSV or Parquet files"):
         draft(empty, tmp_path / "a.yaml", progress=QUIET)
     (empty / "a.csv").write_text("colour;size\nred;1\n")
     with pytest.raises(InputUnreadable, match="not parted by commas"):
@@ -202,3 +202,13 @@ def test_what_somebody_wrote_is_not_written_over(folder, tmp_path):
     with pytest.raises(SettingsRefused, match="is there already"):
         draft(folder, tmp_path / "mine.yaml", progress=QUIET)
     assert (tmp_path / "mine.yaml").read_text() == "name: mine\n"
+
+
+def test_whole_numbers_that_nobody_shares_are_no_facts_and_nothing_else_is_there(tmp_path):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    (folder / "few.csv").write_text(
+        "patient_id,seen,weight\n1,2020-01-01,60\n2,2020-01-02,70\n3,2020-01-03,81\n"
+    )
+    with pytest.raises(InputUnreadable, match="looks like a fact"):
+        draft(folder, tmp_path / "few.yaml", progress=QUIET)

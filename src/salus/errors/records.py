@@ -156,6 +156,12 @@ class AnswerStrange(OutletError):
     code = "SAL-155"
 
 
+class JoinNotWritten(OutletError):
+    """A source whose tables are joined cannot be written back as its files."""
+
+    code = "SAL-156"
+
+
 class LinkageError(SalusError):
     """Who is one patient in several systems could not be read, said or undone."""
 

@@ -21,10 +21,12 @@ timeline as the same files. Every key (anything else is refused, with the neares
       shares: {train: 0.7, tuning: 0.1, held_out: 0.2}
     tables:
       NAME:
-        files: [nafld1.csv]        # plain, .gz or .zst; or [{name: set-b.csv.gz, splits: [held_out]}]:
+        files: [nafld1.csv]        # plain, .gz, .zst or .parquet; or [{name: set-b.csv.gz, splits: [held_out]}]:
                                    # a file's subjects go to its splits only (and back from them on export)
         row: COHORT//ENTRY         # each row is itself this event, at its time (else at time zero)
         first_row: COHORT//FIRST   # with `time: order`: what a patient's first row is instead
+        join:                      # columns of other files, found by a key that each holds once
+          visits.csv: {by: visit_nr, key: nr, columns: [patient, admitted]}  # left out, `key` is as `by`
         columns:                   # all columns, in the file's order, each with exactly one use:
           rownames: {row_number: true}              # numbered 1, 2, 3 … on export, not read
           id: {subject: true}                       # the patient, a whole number
@@ -50,6 +52,7 @@ timeline as the same files. Every key (anything else is refused, with the neares
 Keys of a fact: ``code`` (a number, or the mere event in a table without values), ``values`` (cell → code),
 ``each: PREFIX`` (cell → PREFIX//cell), ``only: [cells]`` (``each`` of these only),
 ``static: true`` (true of the patient at all times), ``age: true`` (years at time zero → MEDS_BIRTH),
+``in: "[lb_av]"`` (a number's own unit in UCUM, converted to the code's; where no column tells the unit),
 ``later: 1`` (wide table: becomes true and known so many grains after its row's time),
 ``is_subject: true`` (the cell repeats the patient's id; writes ``code``), ``at: MOMENT``,
 ``missing: [-1]`` and ``missing_below: 0`` (cells that mean "not recorded" here), ``always: true`` (export
@@ -66,6 +69,14 @@ without ``only`` lets any other in: for lists of codes, never for names or free 
 in ``metadata/codes.parquet``. Where ``root`` matches a cell, PREFIX//(its first group) is the code's parent. A
 cell that cannot be part of a code (empty, over 64 characters, //, control characters, a space or / at an end)
 rejects its row. Write YAML's own words in quotes: "No", "NO", "Yes", "<30", "[70-80)".
+
+Joins: each line of ``join`` adds columns of a file that lies beside the table's own, one after the other, so that a
+later one may go ``by`` a column that an earlier one brought. The columns it brings are declared under ``columns``
+like the rest; others of that file are not read. A row whose key is not there, or is there more than once, is rejected.
+What was joined cannot be written back as these files: ``salus export --as`` writes other forms.
+
+Parquet: numbers, dates and texts are taken as the cells of a CSV file would be; a column of times is written by the
+pattern that its declaration gives. ``line`` is the row's number, from 1.
 
 Rows in order only: the k-th row (k = 0, 1, …) of a patient, counted among the rows that are kept, happens 2k
 grains after time zero, so that what is ``later: 1`` lies between two rows. Such times are an order and no
@@ -138,12 +149,14 @@ class Fact:
     """What one column (wide) or one value of the variable column (long) says about a patient.
 
     ``each`` is the prefix of an open category: its ``values`` are found in the files, or in a timeline's codes.
+    ``unit``: what the cells are in, where that is not the code's unit.
     """
 
     name: str
     code: str = ""
     values: tuple[tuple[str, str], ...] = ()
     each: str = ""
+    unit: str = ""
     later: int = 0
     static: bool = False
     age: bool = False
@@ -204,8 +217,18 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Columns of another file: those of its one row whose ``key`` is what the table's row holds in ``by``."""
+
+    file: str
+    by: str
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One or more files with the same columns."""
+    """One or more files with the same columns; ``joins`` bring some of them from elsewhere."""
 
     name: str
     files: tuple[SourceFile, ...]
@@ -213,6 +236,12 @@ class Table:
     facts: tuple[Fact, ...] = ()
     row_code: str = ""
     first_row_code: str = ""
+    joins: tuple[Join, ...] = ()
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The columns that other files bring."""
+        return tuple(name for join in self.joins for name in join.columns)
 
     @property
     def row_codes(self) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ from salus.formats.csv_source import (
     Written,
 )
 from salus.formats.source_codes import check_prefixes, read_codes
+from salus.formats.source_joins import check_joins, read_joins
 from salus.formats.source_order import check_later, check_order, check_rows_in_order
+from salus.formats.source_units import check_units, read_own_unit
 from salus.formats.strict_yaml import Section, read_section
 
 UNITS = ("day", "hour", "minute", "second")
@@ -77,6 +79,7 @@ def read_source(path: Path) -> Source:
     check_prefixes(source, top)
     source = close_categories(source)
     _check(source, top)
+    check_units(source, top)
     check_order(source, top)
     return source
 
@@ -114,6 +117,7 @@ def _table(name: str, section: Section) -> Table:
         facts=tuple(_named_fact(fact, inner) for fact, inner in section.sections("facts")),
         row_code=section.text("row", ""),
         first_row_code=section.text("first_row", ""),
+        joins=read_joins(section),
     )
     section.done()
     uses = [column.use for column in table.columns]
@@ -137,6 +141,7 @@ def _table(name: str, section: Section) -> Table:
     if table.is_long and (Use.FACT in uses or Use.MOMENT in uses):
         raise section.wrong(f"table '{name}' is long: its columns cannot be facts or moments")
     _check_moments(table, section)
+    check_joins(table, section)
     check_rows_in_order(table, section)
     check_later(table, section)
     return table
@@ -248,6 +253,7 @@ def _named_fact(name: str, section: Section) -> Fact:
         code="MEDS_BIRTH" if section.flag("age") else section.text("code", ""),
         values=tuple((cell, category_code(each, cell)) for cell in only) or section.pairs("values"),
         each="" if only else each,
+        unit=read_own_unit(section),
         later=int(later or 0),
         static=section.flag("static"),
         age=section.flag("age"),

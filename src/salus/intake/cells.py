@@ -7,11 +7,11 @@ from datetime import datetime
 import polars as pl
 
 from salus.formats.csv_source import Fact, NotRecorded, Source
+from salus.formats.source_times import in_utc
 
 MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000}
 CLOCK = "hh:mm"
 FARTHEST_YEARS = 200  # relative times beyond this are typing errors, not medicine
-YEARS = (1850, 2200)  # absolute times outside are typing errors
 LARGEST = 3.4e38  # of a 32-bit float
 
 
@@ -56,19 +56,7 @@ def _times(cell: pl.Expr, form: str, source: Source) -> pl.Expr:
         return relative_time(minutes.cast(pl.Float64), "minute", source.zero)
     if form in MICROSECONDS:
         return relative_time(as_number(cell), form, source.zero)
-    return _in_utc(cell, form, source.zone)
-
-
-def _in_utc(cell: pl.Expr, form: str, zone: str) -> pl.Expr:
-    """An absolute time. One that the clocks showed twice or never cannot be told, and is null."""
-    if not any(part in form for part in ("%H", "%T", "%I", "%R")):
-        local = cell.str.to_date(form, strict=False).cast(pl.Datetime("us"))
-    else:
-        local = cell.str.to_datetime(form, strict=False, time_unit="us")
-    if "%z" not in form:
-        local = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-    utc = local.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return pl.when(utc.dt.year().is_between(*YEARS)).then(utc)
+    return in_utc(cell, form, source.zone)
 
 
 def relative_time(number: pl.Expr, unit: str, zero: datetime | None) -> pl.Expr:

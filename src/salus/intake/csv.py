@@ -10,8 +10,9 @@ import polars as pl
 from salus.errors import InputEmpty
 from salus.formats.csv_source import CodeEntry, Source, Table, Use
 from salus.intake.books import Books, check_books
-from salus.intake.csv_file import FILE, LINE, RawTable, read_table
+from salus.intake.csv_file import FILE, LINE, RawTable
 from salus.intake.found import only_met, with_found_categories
+from salus.intake.joined import read_whole
 from salus.intake.long_table import long_events
 from salus.intake.splits import describe_splits, split_subjects
 from salus.intake.verdicts import TableEvents, count_by
@@ -39,7 +40,7 @@ def read_csv_source(source: Source, folder: Path, *, progress: Progress) -> Inta
     patients: pl.Series | None = None
     for table in sorted(source.tables, key=lambda table: table.name != source.patients):
         with progress.step(f"Reading {table.name}", unit="rows") as step:
-            raw = read_table(folder, table, fetch=source.fetch)
+            raw = read_whole(folder, table, fetch=source.fetch)
             filled = with_found_categories(source, table, raw.rows)
             entries |= {entry.code: entry for entry in filled.codes}
             done[table.name] = _events_of(raw, filled.table(table.name), filled, patients)

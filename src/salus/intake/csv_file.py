@@ -1,4 +1,4 @@
-"""One CSV file (plain, .gz or .zst) as a frame of texts with line numbers; broken lines become rejections."""
+"""A table's files (CSV plain, .gz or .zst; Parquet) as texts with line numbers; broken lines become rejections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from salus.errors import ColumnMissing, InputEmpty, InputMissing, InputUnreadable, nearest
-from salus.formats.csv_source import SourceFile, Table
+from salus.formats.csv_source import Join, SourceFile, Table
+from salus.intake.parquet_cells import PARQUET, read_parquet_cells
 from salus.timeline.columns import REJECTED_COLUMNS
 
 LINE = "\x1fline"  # cannot be the name of a source's column
@@ -38,16 +39,32 @@ def read_table(folder: Path, table: Table, *, fetch: str = "") -> RawTable:
     """Read all files of a table, checking that each has every declared column and no other."""
     frames, rejected = [], []
     for file in table.files:
-        rows, broken = _read_file(folder / file.name, file, fetch=fetch)
+        rows, broken = _read_file(folder / file.name, table, file, fetch=fetch)
         _check_columns(rows, table, path=folder / file.name)
-        frames.append(rows.select([*(column.name for column in table.columns), LINE, FILE]))
+        own = (column.name for column in table.columns if column.name not in table.joined)
+        frames.append(rows.select([*own, LINE, FILE]))
         rejected.append(broken)
     return RawTable(rows=pl.concat(frames), rejected=pl.concat(rejected))
 
 
+def read_brought(folder: Path, table: Table, join: Join, *, fetch: str = "") -> pl.DataFrame:
+    """The columns that a join brings, and its key; a line of that file that is no row is nobody's."""
+    path = folder / join.file
+    rows, _ = _read_file(path, table, SourceFile(join.file), fetch=fetch)
+    present = [name for name in rows.columns if name not in (LINE, FILE)]
+    for name in (join.key, *join.columns):
+        if name not in present:
+            raise ColumnMissing(
+                f"'{path.name}' has no column '{name}'{nearest(name, present)}",
+                where=str(path),
+                fix=f"correct tables.{table.name}.join; the file has: {', '.join(present)}",
+            )
+    return rows.select(join.key, *(name for name in join.columns if name != join.key))
+
+
 def _check_columns(rows: pl.DataFrame, table: Table, *, path: Path) -> None:
     present = [name for name in rows.columns if name not in (LINE, FILE)]
-    declared = [column.name for column in table.columns]
+    declared = [column.name for column in table.columns if column.name not in table.joined]
     for name in declared:
         if name not in present:
             raise ColumnMissing(
@@ -56,6 +73,12 @@ def _check_columns(rows: pl.DataFrame, table: Table, *, path: Path) -> None:
                 fix=f"correct tables.{table.name}.columns; the file has: {', '.join(present)}",
             )
     for name in present:
+        if name in table.joined:
+            raise ColumnMissing(
+                f"'{path.name}' has a column '{name}' itself, which a join brings too",
+                where=str(path),
+                fix=f"leave it out of tables.{table.name}.join",
+            )
         if name not in declared:
             raise ColumnMissing(
                 f"'{path.name}' has a column '{name}' that is not declared{nearest(name, declared)}",
@@ -64,7 +87,15 @@ def _check_columns(rows: pl.DataFrame, table: Table, *, path: Path) -> None:
             )
 
 
-def _read_file(path: Path, file: SourceFile, *, fetch: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _read_file(
+    path: Path, table: Table, file: SourceFile, *, fetch: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if path.suffix == PARQUET:
+        rows = read_parquet_cells(_bytes_of(path, fetch=fetch), table, path=path)
+        numbered = rows.with_columns(
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), pl.lit(file.name).alias(FILE)
+        )
+        return numbered, pl.DataFrame(schema=REJECTED_COLUMNS)
     content = _decompress(path, fetch=fetch).removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if not content.strip():
         raise InputEmpty(f"'{path.name}' is empty", where=str(path), fix="put a header line and rows into it")
@@ -76,13 +107,17 @@ def _read_file(path: Path, file: SourceFile, *, fetch: str) -> tuple[pl.DataFram
         ) from error
 
 
-def _decompress(path: Path, *, fetch: str) -> bytes:
+def _bytes_of(path: Path, *, fetch: str) -> bytes:
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InputMissing(
             f"there is no file '{path.name}'", where=str(path.parent), fix=_where_from(fetch)
         ) from error
+
+
+def _decompress(path: Path, *, fetch: str) -> bytes:
+    raw = _bytes_of(path, fetch=fetch)
     try:
         if path.suffix == ".gz":
             return gzip.decompress(raw)

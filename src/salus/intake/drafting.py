@@ -17,9 +17,10 @@ from salus.errors import InputMissing, InputUnreadable
 from salus.formats.categories import is_category
 from salus.intake import column_words as words
 from salus.intake.column_look import MANY_CELLS, ColumnLook, Look, look_at
+from salus.intake.parquet_cells import PARQUET, cells_of, read_parquet
 
 ROWS_LOOKED_AT = 200_000
-ENDINGS = (".csv", ".csv.gz", ".csv.zst")
+ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 NUMERIC = (Look.WHOLE, Look.NUMBER)
 FEW_NUMBERS = 3
 """Different whole numbers that are more likely categories than a number."""
@@ -116,6 +117,12 @@ def draft_of(folder: Path) -> Draft:
             table := _table(groups[key], frames[key], looks[key], subject=subjects[key], met=met)
         )
     )
+    if not tables:
+        raise InputUnreadable(
+            f"no column of '{paths[0].name}' or another file looks like a fact about patients",
+            where=str(folder),
+            fix="give more rows (from a few nothing can be guessed), or write the source.yaml by hand",
+        )
     read = {name for table in tables for name in table.files}
     others = (path.name for path in sorted(folder.iterdir()) if path.is_file() and path.name not in read)
     dated = [_has_date(table) for table in tables]
@@ -138,12 +145,14 @@ def _files(folder: Path) -> list[Path]:
         )
     paths = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ENDINGS))
     if not paths:
-        fix = "give a folder with .csv, .csv.gz or .csv.zst files; other forms: salus ingest --as"
-        raise InputMissing(f"'{folder.name}' has no CSV files", where=str(folder), fix=fix)
+        fix = "give a folder with .csv, .csv.gz, .csv.zst or .parquet files; other forms: salus ingest --as"
+        raise InputMissing(f"'{folder.name}' has no CSV or Parquet files", where=str(folder), fix=fix)
     return paths
 
 
 def _read(path: Path) -> pl.DataFrame:
+    if path.suffix == PARQUET:
+        return cells_of(read_parquet(path.read_bytes(), path=path).head(ROWS_LOOKED_AT), {}, path=path)
     try:
         frame = pl.read_csv(path, infer_schema=False, n_rows=ROWS_LOOKED_AT, truncate_ragged_lines=True)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -330,7 +339,8 @@ def _rest(look: ColumnLook, met: _Met, *, static: bool, long: bool) -> Guess:
 
 def _not_to_be_read(look: ColumnLook, *, static: bool, long: bool) -> str:
     """Why a column should not be read; empty where it may."""
-    another = look.look in NUMERIC and (look.single or (look.named("id") and look.different > MANY_CELLS))
+    numbered = look.look is Look.WHOLE and look.single  # with decimals it counts nothing
+    another = numbered or (look.look in NUMERIC and look.named("id") and look.different > MANY_CELLS)
     reasons = {
         "always empty": look.look is Look.EMPTY,
         "its name says that it identifies people": look.named(*words.IDENTIFYING),

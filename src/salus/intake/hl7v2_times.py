@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from salus.intake.cells import YEARS
+from salus.formats.source_times import YEARS
 
 DIGITS = r"^(\d{8,14})(?:\.(\d{1,6})\d*)?([+-]\d{4})?$"
 UTC_TIME = pl.Datetime("us")

@@ -8,6 +8,7 @@ import polars as pl
 
 from salus.errors import UnitUnknown
 from salus.formats.csv_source import Fact, Source, Table, Use
+from salus.formats.source_units import to_code_unit
 from salus.intake.books import TableBooks
 from salus.intake.cells import as_number, birth_time, is_missing, parse_times, value_codes
 from salus.intake.csv_file import FILE, LINE, RawTable
@@ -120,7 +121,7 @@ def _with_units(rows: pl.DataFrame, table: Table, source: Source) -> pl.DataFram
     """Add factor and offset to the code's unit; null factor: the unit is not known or does not convert."""
     column = _name(table, Use.UNIT)
     if not column:
-        return rows.with_columns(pl.lit(1.0).alias(FACTOR), pl.lit(0.0).alias(OFFSET))
+        return rows.with_columns(_own_units(table, source))
     wanted = {entry.code: entry.unit for entry in source.codes}
     pairs = rows.select(CODE, column).unique().drop_nulls()
     found = [_conversion(str(unit), wanted[str(code)], str(code)) for code, unit in pairs.iter_rows()]
@@ -129,6 +130,18 @@ def _with_units(rows: pl.DataFrame, table: Table, source: Source) -> pl.DataFram
         pl.Series(OFFSET, [offset for _, offset in found], dtype=pl.Float64),
     )
     return rows.join(table_of_pairs, on=[CODE, column], how="left", maintain_order="left")
+
+
+def _own_units(table: Table, source: Source) -> list[pl.Expr]:
+    """Factor and offset of each fact, as the source declares its unit."""
+    told = [to_code_unit(fact, source) for fact in table.facts]
+    numbers = list(range(len(told)))
+    return [
+        pl.col(FACT).replace_strict(numbers, each, default=1.0 - place, return_dtype=pl.Float64).alias(name)
+        for place, (name, each) in enumerate(
+            zip((FACTOR, OFFSET), map(list, zip(*told, strict=True)), strict=True)
+        )
+    ]
 
 
 def _conversion(unit: str, wanted: str, code: str) -> tuple[float | None, float | None]:
@@ -219,7 +232,5 @@ def _facts(table: Table, is_wanted: Callable[[Fact], bool]) -> list[int]:
 
 
 def _converted(kept: pl.DataFrame, table: Table, source: Source) -> dict[str, int]:
-    if not table.column(Use.UNIT):
-        return {}
     changed = kept.filter((pl.col(FACTOR) != 1.0) | (pl.col(OFFSET) != 0.0))
     return count_by(changed[_name(table, Use.VARIABLE)])

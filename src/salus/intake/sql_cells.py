@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from salus.intake.cells import LARGEST, YEARS
+from salus.formats.source_times import YEARS
+from salus.intake.cells import LARGEST
 
 TEXT = "VARCHAR"
 WHOLE = (

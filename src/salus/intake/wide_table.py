@@ -8,6 +8,7 @@ from datetime import datetime
 import polars as pl
 
 from salus.formats.csv_source import Fact, Moment, NotRecorded, Source, Table, Use
+from salus.formats.source_units import SAME, to_code_unit
 from salus.intake.books import TableBooks
 from salus.intake.cells import as_number, birth_time, is_missing, parse_times, relative_time, value_codes
 from salus.intake.csv_file import FILE, LINE, RawTable
@@ -61,6 +62,7 @@ def wide_events(raw: RawTable, table: Table, source: Source, *, patients: pl.Ser
         not_recorded=counts.not_recorded(),
         moved_times=counts.moved(),
         assumed_times=counts.assumed(),
+        converted=counts.converted(),
     )
     return TableEvents(events=events, rejected=rejected, books=books, subjects=kept[SUBJECT].unique().sort())
 
@@ -209,7 +211,8 @@ def _fact_happening(fact: Fact, source: Source, kind: pl.Enum) -> _Happening:
     code = pl.lit(fact.code, dtype=kind)
     if fact.age:
         return _Happening(recorded, code, birth_time(number, source.zero), pl.lit(None, dtype=pl.Float32))
-    return _Happening(recorded, code, time, number.cast(pl.Float32))
+    factor, offset = to_code_unit(fact, source)
+    return _Happening(recorded, code, time, (number * factor + offset).cast(pl.Float32))
 
 
 def _events(kept: pl.DataFrame, happening: _Happening) -> pl.DataFrame:
@@ -248,6 +251,14 @@ class _Counts:
         return self._count(
             {name: is_missing(pl.col(name), rule, self._source.missing) for name, rule in rules.items()}
         )
+
+    def converted(self) -> dict[str, int]:
+        """Numbers that were written in another unit than their code's, by column."""
+        source = self._source
+        facts = [
+            fact for fact in self._table.column_facts if fact.code and to_code_unit(fact, source) != SAME
+        ]
+        return self._count({fact.name: _is_recorded(fact, source) for fact in facts})
 
     def moved(self) -> dict[str, int]:
         """Times that were recorded but not possible where they were written."""

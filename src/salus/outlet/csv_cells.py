@@ -10,6 +10,8 @@ import polars as pl
 
 from salus.formats.categories import category_code
 from salus.formats.csv_source import Fact, NotRecorded, Source
+from salus.formats.source_times import in_utc, in_zone
+from salus.formats.source_units import SAME, to_code_unit
 
 YEAR = timedelta(days=365.25)
 UNITS = {
@@ -68,8 +70,20 @@ def value_text() -> pl.Expr:
     return pl.coalesce(number_text(), guarded(pl.col("text_value")))
 
 
-def fact_cell(fact: Fact, zero: datetime | None) -> pl.Expr:
+def own_unit_text(factor: float, offset: float) -> pl.Expr:
+    """The number in the source's own unit: as short as reads back as the same 32-bit number, else with all digits."""
+    exact = (pl.col("numeric_value").cast(pl.Float64) - offset) / factor
+    short = exact.cast(pl.Float32)
+    again = (short.cast(pl.String).cast(pl.Float64) * factor + offset).cast(pl.Float32)
+    text = (
+        pl.when(again == pl.col("numeric_value")).then(short.cast(pl.String)).otherwise(exact.cast(pl.String))
+    )
+    return text.str.replace(r"\.0$", "")
+
+
+def fact_cell(fact: Fact, source: Source) -> pl.Expr:
     """The cell that says ``fact`` for an event of one of its codes."""
+    zero = source.zero
     if fact.is_category:
         cells: dict[str, str] = {}
         for cell, code in fact.values:
@@ -80,6 +94,9 @@ def fact_cell(fact: Fact, zero: datetime | None) -> pl.Expr:
         return pl.col("subject_id").cast(pl.String)
     if fact.age:
         return (_since(pl.col("time"), zero, negative=True) // _us(YEAR)).cast(pl.String)
+    factor, offset = to_code_unit(fact, source)
+    if (factor, offset) != SAME:
+        return pl.coalesce(own_unit_text(factor, offset), guarded(pl.col("text_value")))
     return value_text()
 
 
@@ -107,24 +124,25 @@ def is_guarded(fact: Fact | None = None) -> pl.Expr:
     return text.fill_null(False)
 
 
-def time_text(time: pl.Expr, form: str, zero: datetime | None) -> pl.Expr:
-    """Write a time as the source does: whole units since time zero, a clock beyond 24:00, or a pattern."""
+def time_text(time: pl.Expr, form: str, source: Source) -> pl.Expr:
+    """Write a time as the source does: whole units since time zero, a clock beyond 24:00, or a pattern in its zone."""
+    zero = source.zero
     if form == CLOCK:
         minutes = _since(time, zero) // _us(UNITS["minute"])
         two = [part.cast(pl.String).str.zfill(2) for part in (minutes // 60, minutes % 60)]
         return two[0] + ":" + two[1]
     if form in UNITS:
         return (_since(time, zero) // _us(UNITS[form])).cast(pl.String)
-    return time.dt.strftime(form)
+    return in_zone(time, form, source.zone)
 
 
-def time_rounded(time: pl.Expr, form: str, zero: datetime | None) -> pl.Expr:
-    """Whether the written time says less than the event's own time."""
+def time_rounded(time: pl.Expr, form: str, source: Source) -> pl.Expr:
+    """Whether the written time says less than the event's own time, or two times (when clocks go back)."""
+    zero = source.zero
     if form == CLOCK or form in UNITS:
         return (_since(time, zero) % _us(UNITS.get(form, UNITS["minute"])) != 0).fill_null(False)
-    return (time.dt.strftime(form).str.to_datetime(form, strict=False, time_unit="us") != time).fill_null(
-        False
-    )
+    again = in_utc(time_text(time, form, source), form, source.zone)
+    return again.ne_missing(time) & time.is_not_null()
 
 
 def before_zero(time: pl.Expr, form: str, zero: datetime | None) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""Write tables of text as CSV files: plain, gzipped or zstandard by their name, the same bytes each time."""
+"""Write tables of text as files: CSV plain, .gz or .zst, or Parquet, by their name; the same bytes each time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from salus.outlet.csv_tables import CsvFile
 def write_csv_file(folder: Path, file: CsvFile) -> Path:
     """Write one file into ``folder`` under the name the source gives it."""
     path = folder / Path(file.name).name
+    if path.suffix == ".parquet":
+        file.rows.write_parquet(path)
+        return path
     path.write_bytes(_packed(_csv(file.rows), path.suffix))
     return path
 

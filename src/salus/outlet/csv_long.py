@@ -53,14 +53,14 @@ def _fact_rows(events: pl.DataFrame, fact: Fact, order: int, *, table: Table, so
     wrong = pl.col("time").is_not_null() if fact.static else pl.col("time").is_null()
     if is_dated(fact) and not form:
         wrong = pl.col("time").ne_missing(zero)
-    late = time_rounded(row_time, form, source.zero) if form else pl.lit(False)
+    late = time_rounded(row_time, form, source) if form else pl.lit(False)
     return events.filter(pl.col("code").is_in(fact.codes)).select(
         "event",
         "subject_id",
         row_time.alias("row_time"),
         pl.lit(order).alias("order"),
         pl.lit(fact.name).alias("variable"),
-        fact_cell(fact, source.zero).alias("cell"),
+        fact_cell(fact, source).alias("cell"),
         "unit",
         "known_time",
         pl.coalesce(
@@ -102,8 +102,8 @@ def _column(column: Column, source: Source) -> pl.Expr:
         Use.VARIABLE: pl.col("variable"),
         Use.VALUE: pl.col("cell"),
         Use.UNIT: guarded(pl.col("unit")),
-        Use.TIME: time_text(pl.col("row_time"), column.form, source.zero),
-        Use.KNOWN_TIME: time_text(pl.col("known_time"), column.form, source.zero),
+        Use.TIME: time_text(pl.col("row_time"), column.form, source),
+        Use.KNOWN_TIME: time_text(pl.col("known_time"), column.form, source),
     }
     written = known.get(column.use, pl.lit(None, dtype=pl.String))
     if column.use is Use.IGNORE and column.write == "subject":

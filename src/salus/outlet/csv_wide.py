@@ -94,7 +94,7 @@ def _row_time(table: Table, source: Source) -> pl.Expr:
 def _inexact(time: Column, source: Source) -> pl.Expr:
     """Whether reading the file again puts the row at another time."""
     if time.form != ORDER:
-        return time_rounded(pl.col("row_time"), time.form, source.zero)
+        return time_rounded(pl.col("row_time"), time.form, source)
     place = pl.col("row_time").rank("ordinal").over("subject_id").cast(pl.Int64) - 1
     again = pl.lit(source.zero, dtype=TIME) + place * pl.lit(ROWS_APART * source.grain.step, TIME_APART)
     return pl.col("row_time") != again
@@ -165,7 +165,7 @@ def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
         right = pl.when(known).then(pl.lit(work.zero, dtype=TIME)).otherwise(None)
     has_unit = work.table.column(Use.UNIT) is not None
     placed = _in_rows(mine.with_columns(right.alias("right")), work, pl.col("right")).with_columns(
-        fact_cell(fact, work.zero).alias("cell"),
+        fact_cell(fact, work.source).alias("cell"),
         fact_trouble(fact, work.source, has_value=True, has_unit=has_unit).alias("trouble"),
         (is_rounded(fact, work.zero).fill_null(False) | pl.col("inexact")).alias("rounded"),
     )
@@ -193,7 +193,7 @@ def _moment_cells(work: _Work, name: str, moment: Moment) -> pl.DataFrame:
     times = work.moments[moment.name]
     if moment.otherwise is not None and work.zero is not None:
         times = times.filter(pl.col("moment") != work.zero + moment.otherwise)
-    return times.select("subject_id", time_text(pl.col("moment"), moment.unit, work.zero).alias(name))
+    return times.select("subject_id", time_text(pl.col("moment"), moment.unit, work.source).alias(name))
 
 
 def _moment_events(work: _Work, rows: pl.DataFrame, moment: Moment, taken: list[int]) -> pl.DataFrame:
@@ -226,9 +226,9 @@ def _column(column: Column, source: Source) -> pl.Expr:
     if column.use is Use.SUBJECT or (column.use is Use.IGNORE and column.write == "subject"):
         written = pl.col("subject_id").cast(pl.String)
     if column.use is Use.TIME and column.form != ORDER:  # those are numbered file by file
-        written = time_text(pl.col("row_time"), column.form, source.zero)
+        written = time_text(pl.col("row_time"), column.form, source)
     if column.use is Use.KNOWN_TIME:
-        written = time_text(pl.col("row_known"), column.form, source.zero)
+        written = time_text(pl.col("row_known"), column.form, source)
     return pl.coalesce(written, blank).alias(column.name)
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from salus.errors import FolderTaken, NothingToExport, OtherSource
+from salus.errors import FolderTaken, JoinNotWritten, NothingToExport, OtherSource
 from salus.formats.read_source import read_source
 from salus.outlet.csv_files import write_csv_file
 from salus.outlet.csv_tables import Export, export_tables
@@ -53,6 +53,13 @@ def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) 
             where=str(like),
             fix="give the source.yaml that the timeline, or its model's training data, was ingested with",
         )
+    for table in source.tables:
+        if table.joins:
+            raise JoinNotWritten(
+                f"table '{table.name}' is read with a join: its rows cannot be parted into those files again",
+                where=str(like),
+                fix="write another form: salus export --as meds|omop|fhir",
+            )
     with progress.step("Writing the source's files", total=len(source.tables) + 1, unit="parts") as step:
         made = export_tables(events, source)
         step.advance()
