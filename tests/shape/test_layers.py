@@ -24,6 +24,7 @@ HOMES = {
     "vl_convert": ("workflows/",),
     "jinja2": ("workflows/", "web/"),
     "splink": ("linkage/",),
+    "cryptography": ("at_rest/",),
     "fastapi": ("web/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),

@@ -5,6 +5,7 @@
     ├── OutletError        15x  ways out
     ├── LinkageError       16x  one patient in many systems
     ├── TimelineError      2xx  units, timeline, quality
+    ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
     ├── EvidenceError      45x  findings
@@ -67,6 +68,7 @@ from salus.errors.programme import (
 from salus.errors.records import (
     AddressRefused,
     AnswerStrange,
+    AtRestError,
     BooksUnbalanced,
     ChecksumWrong,
     ColumnMissing,
@@ -82,15 +84,18 @@ from salus.errors.records import (
     InputUnreadable,
     JoinNotWritten,
     JournalTaken,
+    KeyRingTrouble,
     KeyUnfit,
     LedgerBroken,
     LinkageError,
     NoSuchLine,
     NothingToExport,
+    NothingToSeal,
     OtherServer,
     OtherSource,
     OutletError,
     ReasonTells,
+    SealBroken,
     ServerTrouble,
     SourceError,
     SourceFileError,
@@ -124,6 +129,7 @@ from salus.errors.run import (
 __all__ = [
     "AddressRefused",
     "AnswerStrange",
+    "AtRestError",
     "BooksUnbalanced",
     "BudgetTooSmall",
     "BundleBroken",
@@ -149,6 +155,7 @@ __all__ = [
     "InputUnreadable",
     "JoinNotWritten",
     "JournalTaken",
+    "KeyRingTrouble",
     "KeyUnfit",
     "KindUnknown",
     "LearntByHeart",
@@ -165,6 +172,7 @@ __all__ = [
     "NothingToCompare",
     "NothingToExport",
     "NothingToReport",
+    "NothingToSeal",
     "NothingToServe",
     "OccupiedFolder",
     "OtherServer",
@@ -186,6 +194,7 @@ __all__ = [
     "ReasonTells",
     "RunError",
     "SalusError",
+    "SealBroken",
     "ServerTrouble",
     "SettingsRefused",
     "SheetBroken",

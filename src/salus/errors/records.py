@@ -232,3 +232,27 @@ class UnitUnknown(TimelineError):
     """A unit is not known, or does not convert to the one wanted."""
 
     code = "SAL-204"
+
+
+class AtRestError(SalusError):
+    """What lies sealed on the disk could not be opened."""
+
+    code = "SAL-229"
+
+
+class SealBroken(AtRestError):
+    """A sealed file was changed, cut short or is none."""
+
+    code = "SAL-230"
+
+
+class KeyRingTrouble(AtRestError):
+    """The key ring is missing, exposed, of another master, or lacks a key."""
+
+    code = "SAL-231"
+
+
+class NothingToSeal(AtRestError):
+    """A folder holds nothing that can be sealed, or what holds it is in use."""
+
+    code = "SAL-232"

@@ -1,0 +1,1 @@
+"""How what is private lies on the disk: for its owner alone, and sealed where a key ring is configured."""
