@@ -51,7 +51,7 @@ def test_a_value_beside_an_event_is_drawn_as_often_as_it_is_likely():
         sampler = Sampler(network, vocabulary, draws=InTurn(1))
         begun = sampler.from_history(records).of(torch.zeros(DRAWN, dtype=torch.int64))
         begun.row, begun.time = torch.arange(DRAWN), begun.time + 10
-        drawn = sampler.moment(begun, torch.full((DRAWN,), 10))
+        drawn = sampler.moment(begun, torch.full((DRAWN,), 10), signs=sampler.signs(begun))
     rung = drawn.row[drawn.level == alarm]
     beside = drawn.level[np.isin(drawn.row, rung) & np.isin(drawn.level, levels)]
     assert len(beside) > 500

@@ -12,7 +12,7 @@ from torch import Tensor
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.charts import Charts, charts_of, static_moments
 from salus.trajectory.encoding import Records
-from salus.trajectory.rounds import NOWHERE, SIGNS, fine_edges, recent_rows, sign_at, signs_of
+from salus.trajectory.rounds import NOWHERE, SIGNS, fine_edges, no_signs, recent_rows, sign_at, signs_of
 from salus.trajectory.vocabulary import Vocabulary
 
 SCALES = 11
@@ -285,7 +285,7 @@ def _waits(
 def _signs(records: Records, vocabulary: Vocabulary, *, patient: IntArray, rows: IntArray) -> Tensor:
     """What speaks for each wait after each of these moments."""
     if not vocabulary.round_grains:
-        return torch.zeros(len(rows), 0, dtype=torch.uint8)
+        return no_signs(len(rows))
     return signs_of(*recent_of(records, rows, records.moment_start[patient[rows]] + 1), vocabulary)
 
 

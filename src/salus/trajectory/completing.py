@@ -145,9 +145,9 @@ class _Completion:
             situation.time, situation.age = time, torch.where(age.isnan(), situation.age, age)
         else:
             situation = candidates.situation.of(torch.searchsorted(candidates.situation.row, rows))
-            wait = time - situation.time
+            wait, signs = time - situation.time, self.sampler.signs(situation)
             situation.time = time
-            drawn = self.sampler.moment(situation, wait, guide)
+            drawn = self.sampler.moment(situation, wait, signs=signs, guide=guide)
         candidates.situation = situation
         candidates.logs.view(-1)[rows] += guide.log_weight
         return self._new(candidates, drawn, number)

@@ -114,18 +114,21 @@ def advance(
     sampler: Sampler, situation: Situation, plan: Plan, *, draws: Keyed, silent_until: Tensor | None
 ) -> tuple[Situation, Drawn]:
     """Move every row to its next moment, or to the next placement if that comes first, and draw its facts."""
-    wait, _ = sampler.waits(situation, silent_until)
+    signs = sampler.signs(situation)
+    wait, _ = sampler.waits(situation, signs, silent_until)
     due = plan.due(situation.row) - situation.time
     alone, joins = wait > due, wait == due
     early = alone.nonzero()[:, 0]
     if len(early):
         silent = None if silent_until is None else silent_until[early]
-        passed = sampler.chance_within(situation.of(early), due[early], silent_until=silent)
+        passed = sampler.chance_within(
+            situation.of(early), signs[early], grains=due[early], silent_until=silent
+        )
         draws.hold(situation.row[early], passed)
     wait = torch.minimum(wait, due)
     situation.time = situation.time + wait
     guide = plan.guide(situation.row, joins=joins, alone=alone)
-    return situation, sampler.moment(situation, wait, guide)
+    return situation, sampler.moment(situation, wait, signs=signs, guide=guide)
 
 
 def unlike_training(placements: Sequence[Placement], vocabulary: Vocabulary, index: np.ndarray) -> int:

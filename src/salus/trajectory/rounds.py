@@ -48,7 +48,7 @@ def signs_of(recent: Tensor, facts: Tensor, vocabulary: Vocabulary) -> Tensor:
     """
     single, hour = singles(vocabulary), vocabulary.round_grains
     if not single:
-        return torch.zeros(len(recent), 0, dtype=torch.uint8)
+        return no_signs(len(recent))
     now, there = recent[:, -1:], recent > NOWHERE
     full = there & (2 * facts >= facts.amax(dim=1, keepdim=True))
     signs = torch.zeros(len(recent), single + 1, dtype=torch.uint8)
@@ -58,6 +58,11 @@ def signs_of(recent: Tensor, facts: Tensor, vocabulary: Vocabulary) -> Tensor:
     gaps, known = recent.diff(dim=1), there[:, :-1]
     signs |= _marked(gaps[:, -1:], known[:, -1:], single) * AS_LAST
     return signs[:, 1:]
+
+
+def no_signs(rows: int) -> Tensor:
+    """That nothing is told of any wait: where there are no rounds, or no moment before."""
+    return torch.zeros(rows, 0, dtype=torch.uint8)
 
 
 def sign_at(signs: Tensor, wait: Tensor) -> Tensor:

@@ -20,10 +20,11 @@ from salus.trajectory.charts import CHART_WIDTH, Seen, due_steps, last_levels
 from salus.trajectory.draws import Draws
 from salus.trajectory.encoding import Records, draw_values
 from salus.trajectory.network import Network, precision
-from salus.trajectory.rounds import HELD, NOWHERE, fine_edges, sign_at, signs_of
+from salus.trajectory.rounds import HELD, NOWHERE, fine_edges, no_signs, sign_at, signs_of
 from salus.trajectory.rows import add_to, filled_up, rows_of
 from salus.trajectory.situation import Drawn, Guide, Situation, Step, Watch
 from salus.trajectory.vocabulary import BIRTH, START, Vocabulary
+from salus.trajectory.wait_bins import bins_beyond, share_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class Sampler:
     def statics(self, patients: int, guide: Guide | None = None) -> Drawn:
         """Draw the static facts of new patients."""
         static, wait = torch.ones(patients, dtype=torch.bool), torch.zeros(patients, dtype=torch.int64)
-        return self._facts(self.blank(patients), wait, static, guide)
+        return self._facts(self.blank(patients), wait, static, signs=no_signs(patients), guide=guide)
 
     def begin(self, patients: int, statics: Drawn) -> Situation:
         """Place new patients with these static facts at their record's start."""
@@ -149,7 +150,7 @@ class Sampler:
 
     def first_moment(self, situation: Situation) -> Drawn:
         """Draw the facts of each new patient's first dated moment."""
-        return self.moment(situation, torch.zeros_like(situation.time))
+        return self.moment(situation, torch.zeros_like(situation.time), signs=no_signs(len(situation.time)))
 
     def next_moment(
         self, situation: Situation, *, ends: bool = True, silent_until: Tensor | None = None
@@ -160,7 +161,8 @@ class Sampler:
         not to patients). ``silent_until``: grains up to which nothing is known to have happened.
         Gives the rows that live on, what was drawn, and the rows whose follow-up ended (time: when).
         """
-        wait, ending = self.waits(situation, silent_until)
+        signs = self.signs(situation)
+        wait, ending = self.waits(situation, signs, silent_until)
         before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
         over = torch.zeros_like(before)
         if ends:
@@ -174,65 +176,61 @@ class Sampler:
         else:
             stopped = situation.of(torch.zeros(0, dtype=torch.int64))
         going = (~over).nonzero()[:, 0]
-        situation, wait = situation.of(going), wait[going]
+        situation, wait, signs = situation.of(going), wait[going], signs[going]
         situation.time = situation.time + wait
-        return situation, self.moment(situation, wait), stopped
+        return situation, self.moment(situation, wait, signs=signs), stopped
 
-    def waits(self, situation: Situation, silent_until: Tensor | None) -> tuple[Tensor, Tensor]:
+    def waits(
+        self, situation: Situation, signs: Tensor, silent_until: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Draw how long until each row's next moment; give also the log-probabilities of the end of follow-up."""
-        following, ending = self.network.waits(situation.state, self._signs(situation))
+        following, ending = self.network.waits(situation.state, signs)
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
         wait = self._draw_wait(following, least, situation.row)
         before = (situation.time < 0) & (self.vocabulary.clock.anchor is not None)
         return torch.where(before, torch.minimum(wait, -situation.time), wait), ending
 
-    def moment(self, situation: Situation, wait: Tensor, guide: Guide | None = None) -> Drawn:
+    def moment(
+        self, situation: Situation, wait: Tensor, *, signs: Tensor, guide: Guide | None = None
+    ) -> Drawn:
         """Draw the facts of a dated moment, ``wait`` grains after the one before, and write them into the chart."""
         static = torch.zeros(len(wait), dtype=torch.bool)
-        drawn = self._facts(situation, wait, static, guide)
+        drawn = self._facts(situation, wait, static, signs=signs, guide=guide)
         self.remember(situation, drawn, wait, static)
         if self.vocabulary.round_grains:
             situation.joined(drawn)
         return drawn
 
-    def _signs(self, situation: Situation) -> Tensor:
+    def signs(self, situation: Situation) -> Tensor:
+        """What speaks for each wait from here: worked out once a moment, for how long it is and for its facts."""
         return signs_of(situation.recent, situation.facts, self.vocabulary)
 
-    def chance_within(self, situation: Situation, grains: Tensor, *, silent_until: Tensor | None) -> Tensor:
+    def chance_within(
+        self, situation: Situation, signs: Tensor, *, grains: Tensor, silent_until: Tensor | None
+    ) -> Tensor:
         """The chance that each row's next moment comes within so many grains."""
         least = None if silent_until is None else (silent_until - situation.time).clamp(min=0)
-        following, _ = self.network.waits(situation.state, self._signs(situation))
-        weights, lowest, room = self._wait_bins(following, least)
-        share = ((grains[:, None] + 1 - lowest) / room).clamp(0, 1)
-        return (weights * share).double().sum(dim=1) / weights.double().sum(dim=1)
+        following, _ = self.network.waits(situation.state, signs)
+        return share_within(grains, *bins_beyond(following, self.edges, least))
 
     def _draw_wait(self, logs: Tensor, least: Tensor | None, rows: Tensor) -> Tensor:
         """Draw grains from binned log-probabilities, evenly inside a bin; longer than ``least`` where given."""
-        weights, lowest, room = self._wait_bins(logs, least)
+        weights, lowest, room = bins_beyond(logs, self.edges, least)
         bins, place = self.draws.wait(weights, rows)
         own = torch.arange(len(bins)) if len(lowest) > 1 else 0
         return lowest[own, bins] + (place * room[own, bins]).long()
 
-    def _wait_bins(self, logs: Tensor, least: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights of the bins, their lowest wait and their width; of each row, or of all alike (one row)."""
-        low, high = self.edges[None, :-1], self.edges[None, 1:]
-        weights = logs.exp()
-        if least is None:
-            return weights, low, (high - low).clamp(min=1)
-        lowest = torch.maximum(low, least[:, None] + 1)
-        weights = weights * ((high - lowest).clamp(min=0) / (high - low))
-        weights[:, -1] += 1e-12
-        return weights, lowest, (high - lowest).clamp(min=1)
-
     def _time(self, situation: Situation, wait: Tensor, static: Tensor) -> Tensor:
         return time_features(situation.time, wait, situation.age, static, vocabulary=self.vocabulary)
 
-    def _facts(self, situation: Situation, wait: Tensor, static: Tensor, guide: Guide | None) -> Drawn:
+    def _facts(
+        self, situation: Situation, wait: Tensor, static: Tensor, *, signs: Tensor, guide: Guide | None
+    ) -> Drawn:
         """Draw the facts of one moment for all rows: which fields, then their levels."""
         size, rows = self.vocabulary.size, len(wait)
         self.draws.open(situation.row)
         watched = 0 if self.watch is None else self.watch.levels.shape[1]
-        arrival = sign_at(self._signs(situation), torch.where(static, 0, wait))
+        arrival = sign_at(signs, wait)
         step = Step(
             told=self.network.moment_context(situation.state, self._time(situation, wait, static), arrival),
             prior=torch.full((rows,), size),
