@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private, sealed, write_private_parquet
 from salus.errors import BundleBroken, FindingsFileError, nearest
 
 FINDINGS_FILE, MANIFEST, FORM = "findings.json", "bundle.json", 1
@@ -167,7 +168,7 @@ def write_bundle(
         fresh.mkdir(parents=True)
         write_findings(fresh / FINDINGS_FILE, findings)
         for name, frame in tables.items():
-            frame.write_parquet(fresh / f"{name}.parquet")
+            write_private_parquet(frame, fresh / f"{name}.parquet")
         files = {path.name: file_digest(path) for path in sorted(fresh.iterdir())}
         digest = _bundle_digest(files, subjects, created)
         about = {
@@ -228,7 +229,9 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes, in hexadecimal; of a sealed file those of its clear content."""
+    if sealed(path):
+        return hashlib.sha256(read_private(path)).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -85,10 +85,10 @@ def _told(given: Mapping[str, str], name: str, path: Path) -> str:
     return given[name]
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes | memoryview) -> None:
     """Write a file for its owner alone, sealed where a ring is configured. What stood there is replaced."""
     ring = configured_ring()
-    content = seal(content, ring) if ring else content
+    content = seal(bytes(content), ring) if ring else content
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_FILE), "wb") as file:
         file.write(content)
@@ -129,8 +129,22 @@ def read_private_parquet(path: Path) -> pl.DataFrame:
     return pl.read_parquet(plain_or_clear(path))
 
 
-def write_private_parquet(frame: pl.DataFrame, path: Path, *, compression: str = "zstd") -> None:
-    """Write a table for its owner alone, sealed where a ring is configured."""
+def write_private_parquet(frame: pl.DataFrame, path: Path, *, scratch: bool = False) -> None:
+    """Write a table for its owner alone, sealed where a ring is configured.
+
+    ``scratch``: it is read once and then gone, so that speed counts for more than size.
+    """
     held = io.BytesIO()
-    frame.write_parquet(held, compression=compression)  # type: ignore[arg-type]
-    write_private(path, held.getvalue())
+    frame.write_parquet(held, compression="lz4" if scratch else "zstd", statistics=not scratch)
+    write_private(path, held.getbuffer())
+
+
+def replace_parquet(frame: pl.DataFrame, to: Path) -> None:
+    """Write a private table beside its place, then put it there: it is whole or as before."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    fresh = to.with_name(f".{to.name}.partial")
+    try:
+        write_private_parquet(frame, fresh)
+        fresh.replace(to)
+    finally:
+        fresh.unlink(missing_ok=True)

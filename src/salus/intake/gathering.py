@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.compute.spreading import spread_jobs
 from salus.intake.parts import (
     CodeMet,
@@ -123,8 +124,8 @@ def _read_part(work: _Work, *, reader: Reader, key: bytes, ranges: int) -> None:
         subjects = subject_numbers(read.events["patient"], key).alias("subject_id")
         written.add(read.events.drop("patient").insert_column(0, subjects))
     written.close()
-    tally.rejected().write_parquet(partial_folder / REJECTIONS)
-    tally.issues().write_parquet(partial_folder / ISSUES)
+    write_private_parquet(tally.rejected(), partial_folder / REJECTIONS)
+    write_private_parquet(tally.issues(), partial_folder / ISSUES)
     (partial_folder / DONE).write_text(json.dumps(tally.as_json()), encoding="utf-8")
     partial_folder.rename(work.folder)
 
@@ -151,9 +152,7 @@ class _Pieces:
         if rows is None or rows.is_empty():
             return
         for number, part in _by_range(rows, self.ranges):
-            part.write_parquet(
-                piece_path(self.folder, number, self.count), compression="lz4", statistics=False
-            )
+            write_private_parquet(part, piece_path(self.folder, number, self.count), scratch=True)
         self.count += 1
 
 
@@ -257,8 +256,8 @@ def _summed(parts: Sequence[Part], folders: tuple[Path, ...], ranges: int, skipp
         tally.counted = added(tally.counted, told["counted"])
         tally.noted = added(tally.noted, told["noted"])
         before.append(passed[part.where] if part.start else 0)
-        tally.frames.append(with_lines_before(pl.read_parquet(folder / REJECTIONS), before[-1]))
-        tally.issue_frames.append(with_lines_before(pl.read_parquet(folder / ISSUES), before[-1]))
+        tally.frames.append(with_lines_before(read_private_parquet(folder / REJECTIONS), before[-1]))
+        tally.issue_frames.append(with_lines_before(read_private_parquet(folder / ISSUES), before[-1]))
         passed[part.where] += told["lines"].get(part.name, 0)
     return Gathered(
         pieces=folders,

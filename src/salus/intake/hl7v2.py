@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.intake.books import TableBooks
 from salus.intake.hl7v2_batches import BatchRead, read_batch
 from salus.intake.hl7v2_files import Hl7v2File
@@ -209,9 +210,8 @@ class _Parts:
 
     def _write(self) -> None:
         if self.waiting:
-            pl.concat(self.waiting).write_parquet(
-                self.folder / f"{self.count:06d}.parquet", compression="lz4"
-            )
+            path = self.folder / f"{self.count:06d}.parquet"
+            write_private_parquet(pl.concat(self.waiting), path, scratch=True)
             self.count, self.waiting, self.held = self.count + 1, [], 0
 
     def ordered(
@@ -224,17 +224,17 @@ class _Parts:
         for folder in folders:
             folder.mkdir()
         for path in sorted(self.folder.glob("*.parquet")):
-            rows = pl.read_parquet(path)
+            rows = read_private_parquet(path)
             rows = rows.with_columns(as_survivors(rows["subject"], became).alias("subject"))
             for (number,), part in rows.group_by(_range(pl.col("subject"), ranges)):
-                part.write_parquet(folders[int(str(number))] / path.name, compression="lz4")
+                write_private_parquet(part, folders[int(str(number))] / path.name, scratch=True)
             path.unlink()
 
         def go() -> Iterator[pl.DataFrame]:
             for number, folder in enumerate(folders):
                 mine = traits.filter(_range(pl.col("subject"), ranges) == number)
                 paths = sorted(folder.glob("*.parquet"))
-                facts = [told_once(pl.read_parquet(paths))] if paths else []
+                facts = [told_once(pl.concat(map(read_private_parquet, paths)))] if paths else []
                 frame = pl.concat([last_traits(mine), *facts])
                 order = ("subject_id", "time", "code", "known_time", "source", "numeric_value", "text_value")
                 if frame.height:

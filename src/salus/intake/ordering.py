@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.compute.spreading import spread_jobs
 from salus.intake.gathering import Gathered, pieces_of, with_lines_before
 from salus.intake.parts import PART_COLUMNS, source_names
@@ -87,14 +88,14 @@ def order_ranges(
 def ordered_frames(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
     """Give the sorted events, a range at a time; no patient is in two."""
     for path in paths:
-        frame = pl.read_parquet(path)
+        frame = read_private_parquet(path)
         if frame.height:
             yield frame
 
 
 def _order(job: tuple[int, list[tuple[Path, int]]], *, folder: Path, codes: Sequence[str]) -> Ordered:
     number, paths = job
-    pieces = [with_lines_before(pl.read_parquet(path), before) for path, before in paths]
+    pieces = [with_lines_before(read_private_parquet(path), before) for path, before in paths]
     rows = pl.concat(pieces or [pl.DataFrame(schema=GATHERED_COLUMNS)])
     told = versions_of(rows)
     rows, contradicted = without_contradictions(rows, told)
@@ -105,7 +106,7 @@ def _order(job: tuple[int, list[tuple[Path, int]]], *, folder: Path, codes: Sequ
     path = folder / f"range-{number:05d}.parquet"
     source = source_names(pl.col("origin"), pl.col("resource")).alias("source")
     events = rows.with_columns(source, pl.col("code").cast(pl.String)).select(list(EVENT_COLUMNS))
-    events.write_parquet(path, compression="lz4", statistics=False)
+    write_private_parquet(events, path, scratch=True)
     return Ordered(
         path=path,
         events=_count(rows["origin"]),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-from meds.schema import data_subdirectory
 
 from salus.errors import TimelinesDiffer
 from salus.linkage.pairs import Record
 from salus.timeline.columns import BIRTH, CODE_COLUMNS, DEATH, EVENT_COLUMNS, fit_columns
+from salus.timeline.in_duckdb import events_in
 from salus.timeline.settings import TimelineSettings
 
 ROWS_AT_ONCE = 200_000
@@ -41,9 +41,9 @@ def joined_rows(
     columns = ", ".join(f'r."{name}"' for name in EVENT_COLUMNS if name != "subject_id")
     parts = [
         f"SELECT p.person AS subject_id, {columns}, '{_quoted(system)}' AS system FROM people p"
-        f" JOIN read_parquet('{_quoted(str(folder / data_subdirectory))}/*/*.parquet', union_by_name = true) r"
+        f" JOIN {events_in(db, folder, f'events of {number}')} r"
         f" ON r.subject_id = p.subject WHERE p.system = '{_quoted(system)}'"
-        for system, folder in sorted(timelines.items())
+        for number, (system, folder) in enumerate(sorted(timelines.items()))
     ]
     order = ", ".join(f'"{name}" NULLS FIRST' for name in (*FACT, "system", "source"))
     reader = db.sql(f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {order}").to_arrow_reader(

@@ -17,10 +17,11 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from salus.at_rest.files import OWNER_FILE
 from salus.errors import LedgerBroken
 from salus.linkage.comparing import Agreement
 from salus.linkage.pairs import Pair, Record, Standing
-from salus.linkage.vault import LEDGER_FILE, OWNER_FILE, check_private
+from salus.linkage.vault import LEDGER_FILE, check_private
 
 START = "0" * 64
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.errors import IdentitiesExposed, IdentitiesMissing
 from salus.linkage.identity import IDENTITY_COLUMNS
 from salus.timeline.store import SETTINGS_FILE
@@ -18,7 +19,7 @@ from salus.timeline.store import SETTINGS_FILE
 PEOPLE_FILE, LEDGER_FILE = "identities.parquet", "ledger.jsonl"
 SCRATCH = ".scratch"
 OTHERS = 0o077
-OWNER_FILE, OWNER_FOLDER = 0o600, 0o700
+OWNER_FOLDER = 0o700
 
 
 def open_vault(folder: Path) -> Path:
@@ -62,9 +63,7 @@ def private_scratch(folder: Path) -> Iterator[Path]:
 def write_identities(folder: Path, people: pl.DataFrame) -> None:
     """Write the table of identities, whole or not at all, for its owner alone."""
     partial = folder / f".{PEOPLE_FILE}.partial"
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_FILE), "wb") as file:
-        people.write_parquet(file)
+    write_private_parquet(people, partial)
     partial.rename(folder / PEOPLE_FILE)
 
 
@@ -78,7 +77,7 @@ def read_identities(folder: Path) -> pl.DataFrame:
     check_private(folder)
     check_private(path)
     try:
-        people = pl.read_parquet(path)
+        people = read_private_parquet(path)
         return people.select(pl.col(name).cast(kind) for name, kind in IDENTITY_COLUMNS.items())
     except (pl.exceptions.PolarsError, OSError):
         raise IdentitiesMissing(

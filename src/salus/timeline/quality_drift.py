@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from salus.timeline.in_duckdb import events_in
 from salus.timeline.quality_facts import FACT, Facts
 
 Z = 1.959964
@@ -153,8 +154,8 @@ def compare_values(folder: Path, folder_before: Path) -> pl.DataFrame:
         db.execute("SET threads = 1; SET memory_limit = '1GB'; SET preserve_insertion_order = false")
         for name, place in (("now_values", folder), ("before_values", folder_before)):
             db.execute(
-                f"CREATE TEMP VIEW {name} AS SELECT code, numeric_value::DOUBLE AS v FROM read_parquet($files)"
-                " WHERE numeric_value IS NOT NULL".replace("$files", _files(place))
+                f"CREATE TEMP VIEW {name} AS SELECT code, numeric_value::DOUBLE AS v"
+                f" FROM {events_in(db, place, f'events of {name}')} WHERE numeric_value IS NOT NULL"
             )
         db.execute(
             "CREATE TEMP TABLE edges AS SELECT code, list_sort(list_distinct(approx_quantile(v,"
@@ -162,12 +163,6 @@ def compare_values(folder: Path, folder_before: Path) -> pl.DataFrame:
         )
         counted = [db.sql(_tenths_sql(name)).pl() for name in ("now_values", "before_values")]
     return stability(counted[0], counted[1])
-
-
-def _files(folder: Path) -> str:
-    """The shards as a list of SQL texts."""
-    files = sorted((folder / "data").rglob("*.parquet"))
-    return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"
 
 
 def _tenths_sql(values: str) -> str:

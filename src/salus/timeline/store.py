@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from meds.schema import (
 )
 
 from salus import __version__
+from salus.at_rest.files import read_private, read_private_parquet, write_private
 from salus.errors import TimelineBroken, TimelineMissing, nearest
 from salus.timeline.columns import CODE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, SPLITS, fit_columns
 from salus.timeline.folder import whole_folder
@@ -101,7 +103,7 @@ def timeline_digest(folder: Path) -> str:
         folder / code_metadata_filepath,
     ]:
         digest.update(path.relative_to(folder).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(hashlib.sha256(read_private(path)).digest())
     return digest.hexdigest()
 
 
@@ -245,13 +247,15 @@ def _write_parquet(path: Path, frame: pl.DataFrame, schema: type) -> None:
     table = _as_meds(frame)
     schema.validate(table)  # type: ignore[attr-defined]
     repeating = [name for name in table.column_names if name not in HARDLY_REPEATED]
+    held = io.BytesIO()
     pq.write_table(
         table,
-        path,
+        held,
         compression="zstd",
         row_group_size=1 << 18,
         use_dictionary=repeating if len(repeating) < table.num_columns else True,
     )
+    write_private(path, held.getbuffer())
 
 
 def _as_meds(frame: pl.DataFrame) -> pa.Table:
@@ -289,7 +293,7 @@ def _read_shard(path: Path) -> pl.DataFrame:
 
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return read_private_parquet(path)
     except FileNotFoundError as error:
         raise TimelineMissing(
             f"there is no '{path.name}'", where=str(path), fix="run `salus ingest` again"

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
+from salus.at_rest.files import read_private, write_private
 from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
 from salus.findings import file_digest
 from salus.trajectory.network import Network, Size
@@ -73,9 +74,8 @@ class Model:
 def save_model(model: Model, folder: Path) -> None:
     """Write the model's files into an existing, empty folder."""
     save_vocabulary(model.vocabulary, folder)
-    save_file(
-        {name: value.contiguous() for name, value in model.network.state_dict().items()}, folder / WEIGHTS
-    )
+    weights = {name: value.contiguous() for name, value in model.network.state_dict().items()}
+    write_private(folder / WEIGHTS, save(weights))
     files = {
         path.name: file_digest(path)
         for path in sorted(folder.iterdir())
@@ -112,7 +112,7 @@ def load_model(folder: Path) -> Model:
     try:
         vocabulary = load_vocabulary(folder)
         network = Network(vocabulary, Size(**about["size"]))
-        network.load_state_dict(load_file(folder / WEIGHTS))
+        network.load_state_dict(load(read_private(folder / WEIGHTS)))
         return Model(
             network=network.eval(),
             vocabulary=vocabulary,

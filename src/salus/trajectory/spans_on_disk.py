@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.trajectory.encoding import Spans
 
 PARTS = ("facts", "moments", "patients")
@@ -30,14 +31,14 @@ class SpansOnDisk:
             place = folder / f"{number:05d}"
             place.mkdir(parents=True, mode=0o700)
             for name in PARTS:
-                getattr(one, name).write_parquet(place / f"{name}.parquet", compression="lz4")
+                write_private_parquet(getattr(one, name), place / f"{name}.parquet", scratch=True)
             folders.append(place)
             late[place] = one.after_death
         return cls(folders=tuple(folders), after_death=late)
 
     def __iter__(self) -> Iterator[Spans]:
         for place in self.folders:
-            frames = {name: pl.read_parquet(place / f"{name}.parquet") for name in PARTS}
+            frames = {name: read_private_parquet(place / f"{name}.parquet") for name in PARTS}
             yield Spans(**frames, after_death=self.after_death[place])
 
     @property
@@ -51,4 +52,4 @@ class _FactsOnDisk:
     paths: tuple[Path, ...]
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
-        return map(pl.read_parquet, self.paths)
+        return map(read_private_parquet, self.paths)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save
 
+from salus.at_rest.files import read_private, write_private
 from salus.trajectory.bins import FloatArray, IntArray
 
 FOREVER = 2**60
@@ -228,9 +229,9 @@ def save_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
         "tracked": vocabulary.tracked,
         "round_grains": vocabulary.round_grains,
     }
-    (folder / "vocabulary.json").write_text(json.dumps(words, indent=1))
+    write_private(folder / "vocabulary.json", json.dumps(words, indent=1).encode())
     tables: dict[str, np.ndarray] = {name: np.ascontiguousarray(getattr(vocabulary, name)) for name in TABLES}
-    save_file(tables, folder / "vocabulary.safetensors")
+    write_private(folder / "vocabulary.safetensors", save(tables))
 
 
 TABLES = ("lows", "inner", "wait_edges", "sure", "sure_seen")
@@ -238,8 +239,8 @@ TABLES = ("lows", "inner", "wait_edges", "sure", "sure_seen")
 
 def load_vocabulary(folder: Path) -> Vocabulary:
     """Read what :func:`save_vocabulary` wrote."""
-    words = json.loads((folder / "vocabulary.json").read_text())
-    tables = load_file(folder / "vocabulary.safetensors")
+    words = json.loads(read_private(folder / "vocabulary.json"))
+    tables = load(read_private(folder / "vocabulary.safetensors"))
     return Vocabulary(
         entries=tuple(CodeEntry(**entry) for entry in words["codes"]),
         fields=tuple(Field(**one) for one in words["fields"]),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import read_task
 from salus.errors import UseCaseValueError
@@ -41,7 +42,7 @@ def _in_bundle(source: Reference, opened: Opened, _: Proposal | None) -> Number:
         number, name = source.at.split("/")
         return _number(getattr(bundle.findings[int(number)], name))
     table, row, column = source.at.split("/")
-    frame = pl.read_parquet(bundle.folder / f"{table}.parquet")
+    frame = read_private_parquet(bundle.folder / f"{table}.parquet")
     return _number(frame[column][int(row)])
 
 

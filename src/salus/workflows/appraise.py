@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet
 from salus.cohort.labels import label
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
@@ -156,7 +157,7 @@ def _measure(material: Material, to: Path, *, seed: int, progress: Progress) -> 
 def read_forecast(path: Path) -> pl.DataFrame:
     """Read a file that `salus forecast` wrote."""
     try:
-        forecast = pl.read_parquet(path)
+        forecast = read_private_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise FindingsFileError(
             f"'{path.name}' is not there or cannot be read", where=str(path), fix="run `salus forecast` again"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet
 from salus.errors import NothingToReport
 from salus.findings import MANIFEST, Finding, read_bundle
 from salus.programme.usecase_folder import UseCaseFolder
@@ -81,7 +82,9 @@ def _evidence(folder: Path) -> tuple[tuple[Finding, ...], dict[str, pl.DataFrame
         return (), {}
     bundle = read_bundle(folder)
     places = {name: folder / f"{name}.parquet" for name in SHOWN_TABLES}
-    return bundle.findings, {name: pl.read_parquet(path) for name, path in places.items() if path.exists()}
+    return bundle.findings, {
+        name: read_private_parquet(path) for name, path in places.items() if path.exists()
+    }
 
 
 def _curve(model: Path) -> tuple[pl.DataFrame | None, str]:

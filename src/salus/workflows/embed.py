@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
+from salus.at_rest.files import configured_ring, write_private
 from salus.cohort.moments import MOMENTS, index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import SettingsRefused, TooFewPatients
@@ -175,19 +177,23 @@ def _writer(to: Path) -> Iterator[_Parquet]:
 
 
 class _Parquet:
-    """Writes frames of one schema into a file."""
+    """Writes frames of one schema into a file; what is to be sealed waits in memory until the end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.held = io.BytesIO() if configured_ring() else None
         self.file: pq.ParquetWriter | None = None
 
     def __call__(self, frame: pl.DataFrame) -> None:
         table = frame.to_arrow()
         if self.file is None:
-            self.file = pq.ParquetWriter(self.path, table.schema, compression="zstd")
+            self.file = pq.ParquetWriter(self.held or self.path, table.schema, compression="zstd")
         self.file.write_table(table)
 
     def close(self) -> None:
         """End the file."""
         if self.file is not None:
             self.file.close()
+        if self.held is not None:
+            write_private(self.path, self.held.getvalue())
+            self.held = None

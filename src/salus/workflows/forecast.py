@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from salus.at_rest.files import replace_parquet
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import SettingsRefused, TooFewPatients
@@ -90,7 +91,7 @@ def forecast(
         for drawn in spread(partial(_draw, sent(model, loaded), asked), jobs):
             risks.append(drawn)
             step.advance(len(drawn.risk))
-    _write(_table(moments, task, risks), to)
+    replace_parquet(_table(moments, task, risks), to)
     return ForecastResult(
         risks=to,
         patients=records.patients,
@@ -172,14 +173,3 @@ def _table(moments: pl.DataFrame, task: Task, risks: list[Risks]) -> pl.DataFram
         )
         for number, outcome in enumerate(task.outcomes)
     )
-
-
-def _write(table: pl.DataFrame, to: Path) -> None:
-    """Write the file beside its place, then put it there."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    fresh = to.with_name(f".{to.name}.partial")
-    try:
-        table.write_parquet(fresh)
-        fresh.replace(to)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet, write_private_parquet
 from salus.cohort.labels import label
 from salus.cohort.moments import known_at_index
 from salus.cohort.task import Task, read_task
@@ -258,7 +259,7 @@ def _baseline(folder: UseCaseFolder) -> pl.DataFrame | None:
         return None
     bundle = read_bundle(folder.evidence)
     path = bundle.folder / "risks.parquet"
-    return pl.read_parquet(path).select("subject_id", "task", "real_risk") if path.exists() else None
+    return read_private_parquet(path).select("subject_id", "task", "real_risk") if path.exists() else None
 
 
 def _of_subject(baseline: pl.DataFrame | None, subject: int) -> Mapping[str, float] | None:
@@ -285,9 +286,11 @@ def _write_list(people: Sequence[Patient], scene: Scene, place: Path) -> None:
         for one in people
     ]
     (place / LIST_FILE).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
-    pl.concat(one.drawn.with_columns(number=pl.lit(one.number)) for one in people).select(
+    drawn = pl.concat(one.drawn.with_columns(number=pl.lit(one.number)) for one in people)
+    rows = drawn.select(
         pl.col("number", "future").cast(pl.Int32),
         pl.col("hours").alias("hours_since_index"),
         "code",
         "value",
-    ).write_parquet(place / ROWS_FILE)
+    )
+    write_private_parquet(rows, place / ROWS_FILE)

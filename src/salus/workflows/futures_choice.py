@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet
 from salus.cohort.labels import DEATH_ROLE, END_ROLE
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes
@@ -61,7 +62,7 @@ def read_held_out(folder: UseCaseFolder, task: Task) -> Held:
 def _read_risks(path: Path, task: Task) -> pl.DataFrame:
     again = "forecast the held-out patients again with `salus forecast`"
     try:
-        risks = pl.read_parquet(path).select("subject_id", "task", "risk", "lower", "upper")
+        risks = read_private_parquet(path).select("subject_id", "task", "risk", "lower", "upper")
     except FileNotFoundError as error:
         raise FindingsFileError("there are no forecasts yet", where=str(path), fix=again) from error
     except (pl.exceptions.PolarsError, OSError) as error:

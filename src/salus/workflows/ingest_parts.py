@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from salus.at_rest.files import write_private_parquet
 from salus.errors import InputMissing, SourceError
 from salus.intake.books import Books, TableBooks
 from salus.intake.gathering import Gathered, Gathering, gather
@@ -70,7 +71,7 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
         )
         with whole_folder(to, mark=SETTINGS_FILE) as folder:
             if gathered.issues.height:
-                gathered.issues.sort("file", "line", "column").write_parquet(folder / VALIDATION)
+                write_private_parquet(gathered.issues.sort("file", "line", "column"), folder / VALIDATION)
             return write_read(folder, read, where=source.where, progress=progress)
     finally:
         shutil.rmtree(sorted_folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from salus.at_rest.files import replace_parquet
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import ConditionRefused, SettingsRefused, TooFewPatients
@@ -112,7 +113,7 @@ def simulate(
         for compared in spread(partial(_draw, sent(model, loaded), asked), _jobs(scene, settings)):
             found.append(compared)
             step.advance(len(compared.difference))
-    _write(_table(scene.moments, task, found), to)
+    replace_parquet(_table(scene.moments, task, found), to)
     placements, index = scene.arms[1].placements, scene.arms[1].histories.known_until
     return SimulateResult(
         risks=to,
@@ -245,14 +246,3 @@ def _outcomes(task: Task, found: list[Compared]) -> tuple[OutcomeCompared, ...]:
         )
         for number, outcome in enumerate(task.outcomes)
     )
-
-
-def _write(table: pl.DataFrame, to: Path) -> None:
-    """Write the file beside its place, then put it there."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    fresh = to.with_name(f".{to.name}.partial")
-    try:
-        table.write_parquet(fresh)
-        fresh.replace(to)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from salus.at_rest.files import read_private_parquet
 from salus.findings import Bundle
 from salus.usecases.citing import Place, Reference, Sentence, figure, find_finding, finding_sentence, sentence
 from salus.usecases.contract import Baseline, Proposal
@@ -95,6 +96,6 @@ def _risks(bundle: Bundle | None) -> pl.DataFrame:
     """The risks that gradient boosting gave to held-out patients, with their places in the table."""
     if bundle is None or not (bundle.folder / f"{TABLE}.parquet").is_file():
         return RISKS.to_frame()
-    table = pl.read_parquet(bundle.folder / f"{TABLE}.parquet").with_row_index("row")
+    table = read_private_parquet(bundle.folder / f"{TABLE}.parquet").with_row_index("row")
     found = table.select("subject_id", outcome="task", risk="real_risk", row="row")
     return found.select(pl.col(name).cast(kind) for name, kind in RISKS.items())
