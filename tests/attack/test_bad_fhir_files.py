@@ -338,3 +338,17 @@ def test_both_ways_to_run_a_view_refuse_a_value_of_another_type(told, wanted):
     assert found.refused == ("path", f"not as FHIR defines it: {wanted} is expected")
     with pytest.raises(msgspec.ValidationError):
         ColumnTaker(view).decoder.decode(json.dumps({"resourceType": "Observation", **told}))
+
+
+def test_a_file_name_that_is_no_utf_8_is_read_and_shown_as_it_can_be(tmp_path):
+    """Latin-1's ü (0xFC) in a name is no UTF-8: the file is read, its bad line rejected under a name that shows it."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    name = os.fsdecode(b"m\xfcnster.ndjson")
+    try:
+        (folder / name).write_text('{"resourceType":"Patient","id":"a","gender":"male"}\n{broken\n')
+    except OSError:
+        pytest.skip("this disk holds no such name")
+    ingest_fhir(folder, tmp_path / "timeline", FhirHow(), progress=QUIET)
+    assert read_rejected(tmp_path / "timeline")["file"].to_list() == ["m�nster.ndjson"]
+    assert read_timeline(tmp_path / "timeline")["code"].to_list() == ["SEX//M"]

@@ -123,3 +123,23 @@ def _help_seconds() -> float:
     start = time.monotonic()
     subprocess.run([sys.executable, "-m", "salus", "--help"], check=True, capture_output=True)
     return time.monotonic() - start
+
+
+def test_a_choice_typed_wrongly_is_answered_with_the_nearest_one(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["ingest", "export", "--as", "fhri", "--to", "timeline"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "'fhri' is not one of" in said
+    assert "did you mean 'fhir'" in said
+    assert "Value error" not in said
+
+
+def test_a_folder_that_is_no_source_yaml_says_what_to_do(tmp_path, capsys):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.csv").write_text("a\n1\n")
+    with pytest.raises(SystemExit):
+        main(["ingest", str(tmp_path / "files"), "--to", str(tmp_path / "timeline")])
+    said = capsys.readouterr().err
+    assert "is a folder" in said
+    assert "salus draft" in said

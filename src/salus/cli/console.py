@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -253,12 +254,18 @@ def _left(done: float, total: float | None, seconds: float) -> str:
 
 def _usage(problem: typer.TyperException, name: str) -> UsageProblem:
     wrong, known = getattr(problem, "option_name", None), _options_of(problem)
-    said = problem.format_message().rstrip(".")
+    said = _with_nearest(problem.format_message().rstrip(".").replace("Value error, ", ""))
     if wrong and known:
         said = f"there is no option {wrong}{nearest(wrong, known)}"
     return UsageProblem(
         said, where=f"salus {name}", fix=f"salus {name} --help shows the options and an example"
     )
+
+
+def _with_nearest(said: str) -> str:
+    """Add the nearest choice to "'x' is not one of 'a', 'b'"."""
+    found = re.search(r"'([^']*)' is not one of (.+)$", said)
+    return said + nearest(found[1], re.findall(r"'([^']*)'", found[2])) if found else said
 
 
 def _options_of(problem: typer.TyperException) -> list[str]:

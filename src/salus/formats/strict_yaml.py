@@ -149,7 +149,13 @@ def read_section(path: Path) -> Section:
     """Read a YAML file whose top is a mapping."""
     try:
         content = yaml.load(path.read_bytes(), Loader=_EachKeyOnce)
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise SourceFileError(
+            f"'{path.name}' is a folder, and not of a kind that is plain to see",
+            where=str(path),
+            fix="say what it holds with --as fhir|omop|hl7v2|meds; for CSV files write a source.yaml: salus draft",
+        ) from error
+    except FileNotFoundError as error:
         raise SourceFileError(
             f"there is no file '{path.name}'", where=str(path), fix="check the path"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ def find_files(source: Path) -> tuple[list[tuple[str, Path]], int]:
     Links that lead out of the folder are not followed: they count as others.
     """
     if source.is_file():
-        return [(source.name, source)], 0
+        return [(readable(source.name), source)], 0
     if not source.is_dir():
         raise InputMissing(
             f"there is no file or folder '{source.name}'",
@@ -131,10 +132,19 @@ def find_files(source: Path) -> tuple[list[tuple[str, Path]], int]:
         if not path.is_file() or any(part.startswith(".") for part in path.relative_to(source).parts):
             continue
         if form_of(path) and path.resolve().is_relative_to(inside):
-            found.append((path.relative_to(source).as_posix(), path))
+            found.append((readable(path.relative_to(source).as_posix()), path))
         else:
             others += 1
     return found, others
+
+
+def readable(name: str) -> str:
+    """A file's name as text: bytes of it that are no UTF-8 (an older system's, say) show as such.
+
+    >>> readable("m\\udcfcnster.ndjson") == "m\ufffdnster.ndjson"
+    True
+    """
+    return os.fsencode(name).decode(errors="replace")
 
 
 def form_of(path: Path) -> str:

@@ -95,7 +95,7 @@ class Part:
         """What names this part read with these settings, version of Salus and all."""
         told = (self.name, self.where, str(self.start), str(self.stop), self.stamp, self.table, *settings)
         below = tuple(part.digest() for part in self.more)
-        return sha256("\0".join((*told, *below)).encode()).hexdigest()
+        return sha256("\0".join((*told, *below)).encode(errors="surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def read_key(path: Path | None) -> bytes:
         raise InputMissing(
             f"the key '{path.name}' cannot be read",
             where=str(path),
-            fix="name a file of 32 random bytes or more",
+            fix="name a file of 32 random bytes or more; make one with: openssl rand -hex 32 > key",
         ) from error
     if len(key) < 16:
         raise InputMissing(
