@@ -25,7 +25,6 @@ from salus.errors import (
     SourceValueError,
     UsageProblem,
 )
-from salus.intake.parts import subject_number
 from salus.linkage.comparing import compare_identities
 from salus.linkage.deciding import (
     BETTER,
@@ -47,6 +46,7 @@ from salus.linkage.ledger import Act, read_ledger, standing_lines
 from salus.linkage.links import compared_pairs, known_of, people_now
 from salus.linkage.pairs import Pair, Record, Standing
 from salus.progress import QUIET
+from salus.timeline.subjects import subject_number
 from salus.workflows.link import Signed, decide, doubtful, link, show, undo
 from salus.workflows.link_people import read_system
 from tests.shape.sources import ROOT

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from salus.intake.keyed_hash import hash_key, hash_texts
-from salus.intake.parts import subject_numbers
+from salus.timeline.subjects import subject_numbers
 
 PSEUDONYMS = "pseudonyms"
 PERSON, SUBJECT = "person", "subject"

@@ -14,7 +14,7 @@ from salus.intake.fhir_files import BROKEN, LIMITS, broken, cut, find_files, for
 from salus.intake.hl7v2_files import files_of
 from salus.intake.hl7v2_messages import Message, messages_of
 from salus.intake.hl7v2_people import MERGES, survivors
-from salus.intake.parts import Part, subject_number
+from salus.intake.parts import Part
 from salus.linkage.declaration import Numbered, System, Way
 from salus.linkage.fhir_patient import Numbering, Told, bundle_resources, is_patient, read_patient
 from salus.linkage.hl7v2_pid import read_pid
@@ -22,6 +22,7 @@ from salus.linkage.identity import Identity
 from salus.linkage.pairs import Record
 from salus.linkage.people_table import read_people
 from salus.progress import Progress
+from salus.timeline.subjects import subject_number
 from salus.workflows.ingest_parts import read_key
 
 NO_JSON = "no JSON"
