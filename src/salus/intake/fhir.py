@@ -179,15 +179,23 @@ def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterato
 
 def _not_one(raw: bytes, part: Part, collected: Collected) -> Iterator[Sorted]:
     """A file that is no single JSON: lines of NDJSON under another name, or broken."""
-    lines = raw.splitlines()
-    if len(lines) > 1 and all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines[:2]):
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                collected.add(line, number, part.name)
-    else:
+    lines = lines_of(raw)
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            collected.add(line, number, part.name)
+    if not lines:
         collected.add(raw, 1, part.name)
     if collected.size > WAITING_BYTES:
         yield collected.sorted()
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    """The lines of a document that is NDJSON under another name; none: it is not."""
+    lines = raw.splitlines()
+    told = len(lines) > 1 and all(
+        line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines[:2]
+    )
+    return lines if told else []
 
 
 def whole_document(path: Path, limits: Limits = LIMITS) -> bytes | str:
