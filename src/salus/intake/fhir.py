@@ -30,7 +30,6 @@ from salus.intake.fhir_files import (
 from salus.intake.fhir_groups import (
     BOM,
     BUNDLES,
-    HEADERS,
     NO_RESOURCE,
     Bundle,
     Collected,
@@ -78,8 +77,8 @@ class FhirReader:
 
     def _document(self, part: Part, collected: Collected, how: _Reading) -> Iterator[PartRead]:
         raw = whole_document(Path(part.where), self.limits)
-        if isinstance(raw, bytes) and is_bundle(raw):
-            yield from how.validating.bundle(raw, part.name)
+        if isinstance(raw, bytes):
+            yield from how.validating.document(raw, part.name)
         for found in read_document(part, collected, raw):
             yield from _read(found, how)
 
@@ -136,14 +135,6 @@ def trouble(name: str, block: LineBlock) -> PartRead:
         counted={FILE: Counted(1, 0, 1)},
         lines={name: block.lines},
     )
-
-
-def is_bundle(raw: bytes) -> bool:
-    """Whether a document is a Bundle."""
-    try:
-        return HEADERS.decode(raw).resourceType == "Bundle"
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return False
 
 
 def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterator[Sorted]:
