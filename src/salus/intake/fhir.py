@@ -40,7 +40,7 @@ from salus.intake.fhir_groups import (
 )
 from salus.intake.fhir_rows import Memory
 from salus.intake.fhir_validated import Validating, Validation
-from salus.intake.parts import Counted, Part, PartRead, no_events, rejection_frame
+from salus.intake.parts import Counted, Part, PartRead, rejection_frame
 
 UNTAKEN = "not taken: no view asks for this type"
 FILE = "file"
@@ -88,13 +88,7 @@ class FhirReader:
                 yield trouble(part.name, block)
                 continue
             found = sort_lines(block, how.takers, part.name)
-            yield PartRead(
-                events=no_events(),
-                codes={},
-                rejected=rejection_frame([]),
-                counted={},
-                lines={part.name: block.lines},
-            )
+            yield PartRead(lines={part.name: block.lines})
             yield from _read(found, how)
 
 
@@ -118,8 +112,6 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
     if found.wrong or found.untaken:
         wrong = len(found.wrong)
         yield PartRead(
-            events=no_events(),
-            codes={},
             rejected=rejection_frame(found.wrong),
             counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
             noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
@@ -129,8 +121,6 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
 def trouble(name: str, block: LineBlock) -> PartRead:
     """A place of a file where nothing can be read."""
     return PartRead(
-        events=no_events(),
-        codes={},
         rejected=rejection_frame([(name, block.first_line, "", block.trouble)]),
         counted={FILE: Counted(1, 0, 1)},
         lines={name: block.lines},

@@ -15,7 +15,7 @@ from salus.formats.fhir_validation.issues import ERROR, Issue
 from salus.formats.fhir_validation.quick import QuickWay
 from salus.formats.fhir_validation.validating import validate_frame
 from salus.intake.fhir_groups import Group, kind_of
-from salus.intake.parts import Counted, PartRead, no_events, rejection_frame
+from salus.intake.parts import Counted, PartRead, rejection_frame
 
 INVALID = "not as FHIR R4 says"
 MOST_PLACES = 20
@@ -78,10 +78,6 @@ class Validating:
                 line = int(group.lines[number])
                 places.append((group.file(number), line, issue.where, f"{issue.rule}: {issue.words}"))
         return PartRead(
-            events=no_events(),
-            codes={},
-            rejected=rejection_frame([]),
-            counted={},
             noted={kind: +noted},
             issues=rejection_frame(places),
         )

@@ -126,10 +126,10 @@ class PartRead:
     there: how many are before it is known, and added, once all parts are read.
     """
 
-    events: pl.DataFrame
-    codes: Mapping[str, CodeMet]
-    rejected: pl.DataFrame
-    counted: Mapping[str, Counted]
+    events: pl.DataFrame = field(default_factory=lambda: no_events())
+    codes: Mapping[str, CodeMet] = field(default_factory=dict)
+    rejected: pl.DataFrame = field(default_factory=lambda: rejection_frame([]))
+    counted: Mapping[str, Counted] = field(default_factory=dict)
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     issues: pl.DataFrame | None = None
