@@ -83,7 +83,7 @@ def hl7v2_message(raw: bytes) -> None:
 def mllp(raw: bytes) -> None:
     """A stream in pieces of any size gives the same frames."""
     whole, pieces = Framing(1 << 20), Framing(1 << 20)
-    one = [*whole.feed(raw), *whole.close()] if not whole.given_up else []
+    one = [*whole.feed(raw), *whole.close()]
     other = [frame for at in range(0, len(raw), PIECE) for frame in pieces.feed(raw[at : at + PIECE])]
     other += pieces.close()
     kept = [[frame.raw for frame in frames if not frame.trouble] for frames in (one, other)]

@@ -12,10 +12,10 @@ import polars as pl
 
 from salus.intake.books import Books
 from salus.intake.fhir_validated import INVALID, Validation
-from salus.intake.parts import subject_number
 from salus.outlet.fhir_timeline import population_of
 from salus.progress import QUIET
 from salus.timeline.store import read_settings, read_timeline
+from salus.timeline.subjects import subject_number
 from salus.workflows.export import ExportBooks
 from salus.workflows.export_fhir import export_fhir
 from salus.workflows.ingest_fhir import FhirHow, ingest_fhir

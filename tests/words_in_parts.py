@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from salus.intake.parts import CodeMet, Counted, Part, PartRead, rejection_frame, subject_number
+from salus.intake.parts import CodeMet, Counted, Part, PartRead, rejection_frame
+from salus.timeline.subjects import subject_number
 
 
 def number(text: str) -> int:

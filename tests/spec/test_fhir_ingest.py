@@ -11,9 +11,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from salus.intake.parts import subject_number
 from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_rejected, read_timeline, timeline_digest
+from salus.timeline.subjects import subject_number
 from salus.workflows.ingest_fhir import FhirHow, ingest_fhir
 
 LOINC, SNOMED, UCUM = "http://loinc.org", "http://snomed.info/sct", "http://unitsofmeasure.org"

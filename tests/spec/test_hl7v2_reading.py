@@ -9,8 +9,9 @@ import pytest
 
 from salus.intake.hl7v2 import Hl7v2Read, How, read_hl7v2
 from salus.intake.hl7v2_files import files_of
-from salus.intake.parts import resource_number, subject_number
+from salus.intake.parts import resource_number
 from salus.progress import QUIET
+from salus.timeline.subjects import subject_number
 
 HEAD = "MSH|^~\\&|LAB|HOSP|SALUS|HOSP|{said}||{kind}|{control}|P|2.5.1"
 PID = "PID|1||0042^^^HOSP^MR||Canary^Carla||19630815|F"

@@ -12,9 +12,10 @@ import pytest
 from salus.errors import InputEmpty
 from salus.intake.gathering import Gathering
 from salus.intake.ordering import CONTRADICTED, TOLD_AGAIN
-from salus.intake.parts import Part, file_parts, subject_number
+from salus.intake.parts import Part, file_parts
 from salus.progress import QUIET
 from salus.timeline.store import read_codes, read_rejected, read_settings, read_timeline, timeline_digest
+from salus.timeline.subjects import subject_number
 from salus.workflows.ingest_parts import PartSource, ingest_parts
 from tests.words_in_parts import read_words
 

@@ -25,7 +25,7 @@ from salus.errors import (
     SourceValueError,
     UsageProblem,
 )
-from salus.intake.parts import subject_number
+from salus.intake.fhir_groups import NO_RESOURCE
 from salus.linkage.comparing import compare_identities
 from salus.linkage.deciding import (
     BETTER,
@@ -47,6 +47,7 @@ from salus.linkage.ledger import Act, read_ledger, standing_lines
 from salus.linkage.links import compared_pairs, known_of, people_now
 from salus.linkage.pairs import Pair, Record, Standing
 from salus.progress import QUIET
+from salus.timeline.subjects import subject_number
 from salus.workflows.link import Signed, decide, doubtful, link, show, undo
 from salus.workflows.link_people import read_system
 from tests.shape.sources import ROOT
@@ -494,6 +495,13 @@ def test_a_patient_who_was_merged_is_the_survivor(tmp_path):
     assert (read.read, read.kept) == (2, 2)
 
 
+def test_an_empty_document_is_refused_for_the_reason_that_the_way_in_gives(tmp_path):
+    (tmp_path / "a.json").write_bytes(BUNDLE)
+    (tmp_path / "b.json").write_bytes(b"")
+    read = read_system(System(name="a", identities=tmp_path, way=Way.FHIR), progress=QUIET)
+    assert (read.kept, read.rejected) == (1, {NO_RESOURCE: 1})
+
+
 @pytest.mark.parametrize(
     ("name", "way", "raw", "kept", "rejected"),
     [
@@ -515,6 +523,11 @@ def test_a_patient_who_was_merged_is_the_survivor(tmp_path):
             0,
         ),
         ("m.hl7", Way.HL7V2, b"MSH|^~\\&|||||20260101||ADT^A08|1|P|2.5\rPID|1||||Meyer^Anna\r", 0, 1),
+        ("p.json", Way.FHIR, b"\xef\xbb\xbf" + BUNDLE, 1, 0),
+        ("p.ndjson", Way.FHIR, b'\xef\xbb\xbf{"resourceType": "Patient", "id": "1"}\n', 1, 0),
+        ("p.json", Way.FHIR, b'{"resourceType": "Patient", "id": "1"}\n{"resourceType": "Patient"}\n', 1, 1),
+        ("p.json", Way.FHIR, b"", 0, 1),
+        ("p.json", Way.FHIR, b'{"resourceType": "Patient", "name": ' + b"[" * 200_000, 0, 1),
         ("m.hl7", Way.HL7V2, b"no message at all", 0, 1),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from salus.formats.categories import BETWEEN, is_category
 from salus.formats.fhir_r4 import SALUS, SYSTEMS
-from salus.formats.fhir_validation.check_digits import is_loinc, is_snomed
+from salus.formats.fhir_validation.check_digits import MAY_HOLD
 from salus.formats.hl7v2_codes import ANSWER, LOCAL
 from salus.timeline.columns import BIRTH, DEATH
 
@@ -106,12 +106,9 @@ def may_hold(url: str, code: str) -> bool:
     >>> may_hold("http://loinc.org", "2823-3"), may_hold("http://loinc.org", "2823-4"), may_hold("urn:x", "2823-4")
     (True, False, True)
     """
-    judged = {
-        SYSTEMS["LOINC"]: is_loinc,
-        SYSTEMS["SNOMED"]: is_snomed,
-        DATA_ABSENT: WHY_ABSENT.__contains__,
-    }.get(url)
-    return judged is None or judged(code)
+    if url == DATA_ABSENT:
+        return code in WHY_ABSENT
+    return url not in MAY_HOLD or MAY_HOLD[url](code)
 
 
 def is_code(text: str) -> bool:

@@ -35,7 +35,7 @@ UNITS = ("day", "hour", "minute", "second")
 CLOCK = "hh:mm"
 SPLITS = ("train", "tuning", "held_out")
 BROKEN_FIX = "a category has 1 to 64 characters, no // and no space or / at either end"
-DEFAULT_SHARES = (("train", 0.7), ("tuning", 0.1), ("held_out", 0.2))
+DEFAULT_SPLITS = SplitRule(seed=0, shares=(("train", 0.7), ("tuning", 0.1), ("held_out", 0.2)))
 
 
 def read_source(path: Path) -> Source:
@@ -97,7 +97,7 @@ def _zero(time: Section) -> datetime | None:
 
 def _splits(top: Section) -> SplitRule:
     if not top.has("splits"):
-        return SplitRule(seed=0, shares=DEFAULT_SHARES)
+        return DEFAULT_SPLITS
     section = top.section("splits")
     written = section.section("shares")
     shares = tuple((name, written.number(name) or 0.0) for name in SPLITS)

@@ -30,7 +30,6 @@ from salus.intake.fhir_files import (
 from salus.intake.fhir_groups import (
     BOM,
     BUNDLES,
-    HEADERS,
     NO_RESOURCE,
     Bundle,
     Collected,
@@ -41,7 +40,7 @@ from salus.intake.fhir_groups import (
 )
 from salus.intake.fhir_rows import Memory
 from salus.intake.fhir_validated import Validating, Validation
-from salus.intake.parts import Counted, Part, PartRead, no_events, rejection_frame
+from salus.intake.parts import Counted, Part, PartRead, rejection_frame
 
 UNTAKEN = "not taken: no view asks for this type"
 FILE = "file"
@@ -78,8 +77,8 @@ class FhirReader:
 
     def _document(self, part: Part, collected: Collected, how: _Reading) -> Iterator[PartRead]:
         raw = whole_document(Path(part.where), self.limits)
-        if isinstance(raw, bytes) and is_bundle(raw):
-            yield from how.validating.bundle(raw, part.name)
+        if isinstance(raw, bytes):
+            yield from how.validating.document(raw, part.name)
         for found in read_document(part, collected, raw):
             yield from _read(found, how)
 
@@ -89,13 +88,7 @@ class FhirReader:
                 yield trouble(part.name, block)
                 continue
             found = sort_lines(block, how.takers, part.name)
-            yield PartRead(
-                events=no_events(),
-                codes={},
-                rejected=rejection_frame([]),
-                counted={},
-                lines={part.name: block.lines},
-            )
+            yield PartRead(lines={part.name: block.lines})
             yield from _read(found, how)
 
 
@@ -119,8 +112,6 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
     if found.wrong or found.untaken:
         wrong = len(found.wrong)
         yield PartRead(
-            events=no_events(),
-            codes={},
             rejected=rejection_frame(found.wrong),
             counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
             noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
@@ -130,20 +121,10 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
 def trouble(name: str, block: LineBlock) -> PartRead:
     """A place of a file where nothing can be read."""
     return PartRead(
-        events=no_events(),
-        codes={},
         rejected=rejection_frame([(name, block.first_line, "", block.trouble)]),
         counted={FILE: Counted(1, 0, 1)},
         lines={name: block.lines},
     )
-
-
-def is_bundle(raw: bytes) -> bool:
-    """Whether a document is a Bundle."""
-    try:
-        return HEADERS.decode(raw).resourceType == "Bundle"
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return False
 
 
 def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterator[Sorted]:
@@ -179,15 +160,23 @@ def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterato
 
 def _not_one(raw: bytes, part: Part, collected: Collected) -> Iterator[Sorted]:
     """A file that is no single JSON: lines of NDJSON under another name, or broken."""
-    lines = raw.splitlines()
-    if len(lines) > 1 and all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines[:2]):
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                collected.add(line, number, part.name)
-    else:
+    lines = lines_of(raw)
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            collected.add(line, number, part.name)
+    if not lines:
         collected.add(raw, 1, part.name)
     if collected.size > WAITING_BYTES:
         yield collected.sorted()
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    """The lines of a document that is NDJSON under another name; none: it is not."""
+    lines = raw.splitlines()
+    told = len(lines) > 1 and all(
+        line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines[:2]
+    )
+    return lines if told else []
 
 
 def whole_document(path: Path, limits: Limits = LIMITS) -> bytes | str:

@@ -88,7 +88,7 @@ def sort_lines(block: LineBlock, takers: Mapping[str, Taker], file: str) -> Sort
     raw, ends, count = block.raw, block.ends, block.lines
     if block.first_line == 1 and raw.startswith(BOM):
         raw, ends = raw[len(BOM) :], ends - len(BOM)
-    first = _kind(raw[: raw.find(b"\n")])
+    first = kind_of(raw[: raw.find(b"\n")])
     sorted_ = Sorted()
     if first is not None and is_utf8(raw):
         if first in takers:
@@ -124,9 +124,14 @@ def is_utf8(raw: Raw) -> bool:
     return True
 
 
-def _kind(line: Raw) -> str | None:
+def kind_of(raw: Raw) -> str | None:
+    """Of which type a resource is, a line or a whole document; None: that cannot be told.
+
+    >>> kind_of(b'{"resourceType": "Bundle"}'), kind_of(b"{")
+    ('Bundle', None)
+    """
     try:
-        return HEADERS.decode(line).resourceType
+        return HEADERS.decode(raw).resourceType
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 

@@ -10,12 +10,11 @@ import msgspec
 from salus.intake.fhir import REFERRED, whole_document
 from salus.intake.fhir_files import BROKEN as BROKEN_FILE
 from salus.intake.fhir_files import LIMITS, Limits, form_of, line_blocks, open_bytes
-from salus.intake.fhir_groups import BOM, BUNDLES, HEADERS, entries_of
+from salus.intake.fhir_groups import BOM, BUNDLES, entries_of, kind_of
 from salus.intake.parts import Part
 
 MARKS = tuple(f'"{kind}"'.encode() for kind in REFERRED)
 BROKEN: tuple[type[Exception], ...] = (msgspec.DecodeError, ValueError, RecursionError)
-UNREADABLE = (*BROKEN, *BROKEN_FILE)
 MOST_OF_FIRST = 1 << 20
 """Bytes of a file in which its first line is looked for: no medication is longer."""
 
@@ -64,9 +63,9 @@ def _begins_with_referred(path: Path) -> bool:
     try:
         with open_bytes(path) as stream:
             begin = stream.read(MOST_OF_FIRST)
-        return HEADERS.decode(begin.removeprefix(BOM).partition(b"\n")[0]).resourceType in REFERRED
-    except UNREADABLE:
+    except BROKEN_FILE:
         return False
+    return kind_of(begin.removeprefix(BOM).partition(b"\n")[0]) in REFERRED
 
 
 def _of_document(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:

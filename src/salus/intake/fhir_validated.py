@@ -14,8 +14,8 @@ import numpy as np
 from salus.formats.fhir_validation.issues import ERROR, Issue
 from salus.formats.fhir_validation.quick import QuickWay
 from salus.formats.fhir_validation.validating import validate_frame
-from salus.intake.fhir_groups import Group
-from salus.intake.parts import Counted, PartRead, no_events, rejection_frame
+from salus.intake.fhir_groups import Group, kind_of
+from salus.intake.parts import Counted, PartRead, rejection_frame
 
 INVALID = "not as FHIR R4 says"
 MOST_PLACES = 20
@@ -59,9 +59,9 @@ class Validating:
         counted = {group.kind: Counted(count, 0, count)}
         return _without(group, tally.wrong), replace(found, rejected=rejection_frame(rows), counted=counted)
 
-    def bundle(self, raw: bytes, name: str) -> Iterator[PartRead]:
+    def document(self, raw: bytes, name: str) -> Iterator[PartRead]:
         """Look at a Bundle itself; its resources are looked at one by one. It is counted only, whatever the mode."""
-        if self.mode is not Validation.OFF:
+        if self.mode is not Validation.OFF and kind_of(raw) == "Bundle":
             tally = _Tally()
             tally.add(validate_frame(raw).issues, 0)
             if tally.every:
@@ -78,10 +78,6 @@ class Validating:
                 line = int(group.lines[number])
                 places.append((group.file(number), line, issue.where, f"{issue.rule}: {issue.words}"))
         return PartRead(
-            events=no_events(),
-            codes={},
-            rejected=rejection_frame([]),
-            counted={},
             noted={kind: +noted},
             issues=rejection_frame(places),
         )

@@ -27,10 +27,10 @@ from salus.intake.parts import (
     Reader,
     added,
     fit_part,
-    subject_numbers,
 )
 from salus.progress import Progress
 from salus.timeline.columns import REJECTED_COLUMNS
+from salus.timeline.subjects import subject_numbers
 
 RANGE_BYTES = 192 << 20
 """Bytes of source whose rows are sorted together: about 200,000 events, some tens of megabytes."""

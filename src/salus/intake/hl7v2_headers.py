@@ -9,7 +9,8 @@ import polars as pl
 from salus.formats.hl7v2_patient import patient_key
 from salus.intake.hl7v2_segments import LINE, MESSAGE, ROW, Segments, component, distinct, readable
 from salus.intake.hl7v2_times import in_utc, own_offset
-from salus.intake.parts import resource_number, subject_number
+from salus.intake.parts import resource_number
+from salus.timeline.subjects import subject_number
 
 PATIENT_KINDS = ("PID", "MSH")
 

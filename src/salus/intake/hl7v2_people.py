@@ -15,8 +15,8 @@ from salus.intake.hl7v2_facts import NO_PATIENT, REJECTED
 from salus.intake.hl7v2_headers import Setting
 from salus.intake.hl7v2_segments import LINE
 from salus.intake.hl7v2_times import birth_in_utc
-from salus.intake.parts import subject_number
 from salus.timeline.columns import BIRTH, DEATH
+from salus.timeline.subjects import subject_number
 
 FIELDS = (7, 8, 10, 22, 29, 30)
 TOLD = [f"PID-{number}" for number in FIELDS]

@@ -14,7 +14,7 @@ What a reader's ``events`` hold (:data:`PART_COLUMNS`; what is absent is null):
 
 ========================= ==========================================================================================
 ``patient``               the source's own id of the patient, as text: it becomes ``subject_id`` by a keyed hash
-                          (:func:`subject_numbers`) before anything is written, and is written nowhere
+                          (:mod:`salus.timeline.subjects`) before anything is written, and is written nowhere
 ``time``, ``code`` …      as in a timeline (:data:`salus.timeline.columns.EVENT_COLUMNS`)
 ``known_time``            null where the source does not say: then it is ``time``, and is counted as assumed
 ``origin``, ``resource``  kind of what it came from ("Observation") and a hash of its id (:func:`resource_number`):
@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -126,10 +126,10 @@ class PartRead:
     there: how many are before it is known, and added, once all parts are read.
     """
 
-    events: pl.DataFrame
-    codes: Mapping[str, CodeMet]
-    rejected: pl.DataFrame
-    counted: Mapping[str, Counted]
+    events: pl.DataFrame = field(default_factory=lambda: no_events())
+    codes: Mapping[str, CodeMet] = field(default_factory=dict)
+    rejected: pl.DataFrame = field(default_factory=lambda: rejection_frame([]))
+    counted: Mapping[str, Counted] = field(default_factory=dict)
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     issues: pl.DataFrame | None = None
@@ -162,24 +162,6 @@ def packed(parts: Sequence[Part], *, most_bytes: int) -> list[Part]:
         else:
             whole.append(part)
     return whole
-
-
-def subject_number(patient: str, key: bytes = b"") -> int:
-    """The number that stands for a patient: a keyed hash, so that only who has the key can tell whose it is.
-
-    >>> subject_number("Patient/1") == subject_number("Patient/1", b"secret")
-    False
-    """
-    return int.from_bytes(blake2b(patient.encode(), digest_size=8, key=key[:64]).digest()) >> 1
-
-
-def subject_numbers(patients: pl.Series, key: bytes) -> pl.Series:
-    """The numbers of many patients; each id is hashed once."""
-    met = patients.unique()
-    if met.is_empty():
-        return pl.Series(patients.name, [], dtype=pl.Int64)
-    numbers = [None if one is None else subject_number(one, key) for one in met]
-    return patients.replace_strict(met, pl.Series(numbers, dtype=pl.Int64), return_dtype=pl.Int64)
 
 
 def resource_number(name: str, key: bytes = b"") -> int:

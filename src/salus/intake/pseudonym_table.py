@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 
 from salus.intake.keyed_hash import hash_key, hash_texts
-from salus.intake.parts import subject_numbers
+from salus.timeline.subjects import subject_number, subject_numbers
 
 PSEUDONYMS = "pseudonyms"
 PERSON, SUBJECT = "person", "subject"
 PEOPLE_A_BATCH = 1 << 18
+NAMED = "person/{}"
+"""What is hashed of a patient who is a whole number in the source."""
 
 
 def write_pseudonyms(db: duckdb.DuckDBPyConnection, people: str, key: bytes) -> None:
@@ -32,9 +34,18 @@ def write_pseudonyms(db: duckdb.DuckDBPyConnection, people: str, key: bytes) -> 
     db.execute("DROP TABLE people_met")
 
 
+def number_of(person: int, key: bytes) -> int:
+    """The pseudonym of a patient who is a whole number in the source, such as ``person_id``.
+
+    >>> number_of(7, b"a key of sixteen") == numbers_of(pl.Series([7]), b"a key of sixteen")[0]
+    True
+    """
+    return subject_number(NAMED.format(person), key)
+
+
 def numbers_of(people: pl.Series, key: bytes) -> pl.Series:
-    """The pseudonyms of patients who are whole numbers in their source, such as ``person_id``."""
-    return subject_numbers(pl.select(pl.format("person/{}", people)).to_series(), key)
+    """The same of many."""
+    return subject_numbers(pl.select(pl.format(NAMED, people)).to_series(), key)
 
 
 def hidden_names(names: pl.Series, key: bytes, *, kind: str) -> pl.Series:

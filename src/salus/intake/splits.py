@@ -68,15 +68,22 @@ def _by_share(share: pl.Series, rule: SplitRule, allowed: tuple[str, ...]) -> pl
     return chosen
 
 
+def describe_rule(rule: SplitRule, *, of: str = "subject") -> str:
+    """The rule in one line, for the settings of the timeline.
+
+    >>> describe_rule(SplitRule(seed=0, shares=(("train", 0.75), ("held_out", 0.25))))
+    'hash of subject, seed 0: train 0.75, held_out 0.25'
+    """
+    shares = ", ".join(f"{name} {share:g}" for name, share in rule.shares)
+    return f"hash of {of}, seed {rule.seed}: {shares}"
+
+
 def describe_splits(source: Source) -> str:
-    """The rule in one line, for the settings of the timeline."""
-    shares = ", ".join(f"{name} {share:g}" for name, share in source.splits.shares)
+    """The rule of a source, and the files that say it themselves."""
     files = [
         f"{file.name} → {'/'.join(file.splits)}"
         for table in source.tables
         for file in table.files
         if file.splits
     ]
-    return f"hash of subject, seed {source.splits.seed}: {shares}" + (
-        f"; {'; '.join(files)}" if files else ""
-    )
+    return "; ".join([describe_rule(source.splits), *files])

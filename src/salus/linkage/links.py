@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import blake2b
 
 import polars as pl
 
@@ -15,6 +14,7 @@ from salus.linkage.deciding import BETWEEN, Groups, Known
 from salus.linkage.folding import fold_identities
 from salus.linkage.ledger import ACTS, STANDINGS, Act, Line, effective, settled_by_people, standing_lines
 from salus.linkage.pairs import Compared, Judged, Pair, Record, Standing
+from salus.timeline.subjects import subject_number
 
 NO_LONGER = "compared anew, the two no longer agree enough"
 UNDONE_BY_HAND = "the comparison would accept it, but a person undid the link"
@@ -128,7 +128,7 @@ def person_number(group: Iterable[Record], key: bytes = b"") -> int:
     >>> person_number([b, a]) == person_number([a]) != person_number([b])
     True
     """
-    return int.from_bytes(blake2b(str(min(group)).encode(), digest_size=8, key=key[:64]).digest()) >> 1
+    return subject_number(str(min(group)), key)
 
 
 def person_numbers(records: Iterable[Record], groups: Groups, key: bytes = b"") -> dict[Record, int]:

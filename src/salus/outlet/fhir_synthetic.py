@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import polars as pl
 
 from salus.formats.fhir_r4 import (
@@ -25,6 +24,7 @@ from salus.formats.fhir_r4 import (
 )
 from salus.formats.fhir_r4_resources import Condition, Observation, Patient
 from salus.outlet.fhir_draft import Draft, identifier, name_of, written_time
+from salus.outlet.fhir_timeline_values import shortest
 
 GENDERS = {"F": "female", "M": "male", "FEMALE": "female", "MALE": "male"}
 DIAGNOSES = ("DIAGNOSIS", "CONDITION", "ICD9CM", "ICD10", "ICD10CM")
@@ -178,4 +178,4 @@ def shown_value(value: float, decimals: int | None) -> float:
     """
     if decimals is not None:
         return round(value, decimals)
-    return float(str(np.float32(value)))
+    return float(shortest(value))

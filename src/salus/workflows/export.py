@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,10 +85,7 @@ def _books(
         patients=patients,
         events=made.events,
         written=made.written,
-        not_expressible=[
-            {"code": str(code), "reason": str(reason), "events": int(events)}
-            for code, reason, events in small.iter_rows()
-        ],
+        not_expressible=told_lost({(code, why): events for code, why, events in small.iter_rows()}),
         rounded=made.rounded,
         guarded=made.guarded,
         without_known_time=made.without_known_time,
@@ -95,6 +93,11 @@ def _books(
         timeline_digest=digest,
         source_digest=source_digest,
     )
+
+
+def told_lost(lost: Mapping[tuple[str, str], int]) -> list[dict[str, str | int]]:
+    """What a form cannot say, by code and reason, for the books."""
+    return [{"code": code, "reason": why, "events": events} for (code, why), events in sorted(lost.items())]
 
 
 def as_json(books: ExportBooks) -> dict[str, object]:

@@ -11,7 +11,7 @@ from salus.outlet.fhir_timeline_files import open_sink
 from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
 from salus.timeline.store import read_codes
-from salus.workflows.export import BOOKS_FILE, ExportBooks
+from salus.workflows.export import BOOKS_FILE, ExportBooks, told_lost
 from salus.workflows.export_tables import books_of, checked, look_through, say, shards
 
 FOLDER = "fhir"
@@ -31,12 +31,11 @@ def export_fhir(timeline: Path, to: Path, *, form: str = "ndjson", progress: Pro
                 for resources in writing.patients(frame):
                     sink.add(resources)
         made = writing.books
-        lost = sorted(made.not_expressible.items())
         books = replace(
             books_of(timeline, settings, seen),
             files=dict(sorted(made.resources.items())),
             written=made.written,
-            not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
+            not_expressible=told_lost(made.not_expressible),
             without_known_time=0,
         )
         say(partial, books, settings, f"FHIR R4 ({form})")

@@ -21,7 +21,15 @@ from salus.timeline.columns import SPLITS
 from salus.timeline.folder import whole_folder
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest, write_into
-from salus.workflows.export import BOOKS_FILE, REAL_MARK, SYNTHETIC_MARK, ExportBooks, about, as_json
+from salus.workflows.export import (
+    BOOKS_FILE,
+    REAL_MARK,
+    SYNTHETIC_MARK,
+    ExportBooks,
+    about,
+    as_json,
+    told_lost,
+)
 
 
 @dataclass(slots=True)
@@ -53,12 +61,11 @@ def export_omop(
     with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
         with open_writer(partial, form) as writer:
             made = write_omop(shards(timeline, step.advance), contents, writer)
-        lost = sorted(made.not_expressible.items())
         books = replace(
             books_of(timeline, settings, seen),
             files=dict(made.rows),
             written=made.written,
-            not_expressible=[{"code": code, "reason": why, "events": n} for (code, why), n in lost],
+            not_expressible=told_lost(made.not_expressible),
         )
         say(partial, books, settings, f"OMOP CDM 5.4 ({form})")
     return books

@@ -14,14 +14,13 @@ import duckdb
 import polars as pl
 
 from salus.errors import BooksUnbalanced, InputEmpty, InputMissing, InputUnreadable
-from salus.formats.csv_source import SplitRule
-from salus.formats.read_source import DEFAULT_SHARES
+from salus.formats.read_source import DEFAULT_SPLITS
 from salus.intake.books import Books, TableBooks, check_books
 from salus.intake.meds import read_meds
 from salus.intake.omop import open_omop, read_omop
 from salus.intake.omop_place import OmopPlace, scratch_database
 from salus.intake.omop_postgres import shown
-from salus.intake.splits import split_by_hash
+from salus.intake.splits import describe_rule, split_by_hash
 from salus.intake.verdicts import count_by
 from salus.progress import Progress, Step
 from salus.timeline.folder import check_replaceable, whole_folder
@@ -29,7 +28,6 @@ from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE, write_books, write_into
 
 SCRATCH = ".scratch"
-RULE = SplitRule(seed=0, shares=DEFAULT_SHARES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +155,7 @@ def _with_splits(read: TimelineRead, patients: Counter[str], step: Step) -> Iter
     seen = 0
     for frame in read.events:
         subjects = frame.select(pl.col("subject_id").unique(maintain_order=True))
-        by_hash = split_by_hash(subjects["subject_id"], RULE)
+        by_hash = split_by_hash(subjects["subject_id"], DEFAULT_SPLITS)
         if read.splits is None:
             told = subjects.with_columns(by_hash.alias("split"))
         else:
@@ -185,8 +183,7 @@ def _nothing(read: TimelineRead, where: str) -> InputEmpty:
 
 
 def _how_split(read: TimelineRead) -> str:
-    shares = ", ".join(f"{name} {share:g}" for name, share in RULE.shares)
-    by_hash = f"hash of subject, seed {RULE.seed}: {shares}"
+    by_hash = describe_rule(DEFAULT_SPLITS)
     return by_hash if read.splits is None else f"as the source says; who is not listed by {by_hash}"
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from salus.errors import FolderTaken, SourceValueError
-from salus.formats.csv_source import SplitRule
-from salus.formats.read_source import DEFAULT_SHARES
+from salus.formats.read_source import DEFAULT_SPLITS
 from salus.intake.omop_place import scratch_database
-from salus.intake.splits import split_by_hash
+from salus.intake.splits import describe_rule, split_by_hash
 from salus.intake.whole_patients import whole_patients
 from salus.linkage.declaration import Declaration, read_declaration
 from salus.linkage.joining import JoinTally, joined_codes, joined_rows, joined_settings, told_once
@@ -33,8 +32,6 @@ from salus.timeline.store import (
 )
 from salus.workflows.ingest_parts import read_key
 from salus.workflows.ingest_tables import scratch_in
-
-RULE = SplitRule(seed=0, shares=DEFAULT_SHARES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +76,9 @@ def join(path: Path, to: Path, *, progress: Progress) -> Joined:
     ]
     numbers = person_numbers(records, people_now(read_ledger(told.folder)), read_key(told.key))
     settings = joined_settings({name: read_settings(folder) for name, folder in timelines.items()})
-    settings = replace(settings, splits=_split_rule(), source_digest=_digest(timelines, told))
+    settings = replace(
+        settings, splits=describe_rule(DEFAULT_SPLITS, of="person"), source_digest=_digest(timelines, told)
+    )
     tally = JoinTally()
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         db = scratch_database(scratch)
@@ -119,12 +118,7 @@ def _timelines(told: Declaration, to: Path) -> dict[str, Path]:
 def _with_splits(frames: Iterator[pl.DataFrame], tally: JoinTally) -> Iterator[pl.DataFrame]:
     for people in frames:
         once = told_once(people, tally)
-        yield once.with_columns(split_by_hash(once["subject_id"], RULE).alias("split"))
-
-
-def _split_rule() -> str:
-    shares = ", ".join(f"{name} {share:g}" for name, share in RULE.shares)
-    return f"hash of person, seed {RULE.seed}: {shares}"
+        yield once.with_columns(split_by_hash(once["subject_id"], DEFAULT_SPLITS).alias("split"))
 
 
 def _digest(timelines: Mapping[str, Path], told: Declaration) -> str:

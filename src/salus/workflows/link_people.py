@@ -10,11 +10,14 @@ from pathlib import Path
 from salus.errors import InputEmpty
 from salus.formats.hl7v2 import field_of
 from salus.formats.hl7v2_patient import all_keys
-from salus.intake.fhir_files import BROKEN, LIMITS, broken, cut, find_files, form_of, line_blocks, open_bytes
+from salus.intake.fhir import lines_of, whole_document
+from salus.intake.fhir_files import LIMITS, cut, find_files, form_of, line_blocks
+from salus.intake.fhir_groups import BOM, TOO_DEEP
 from salus.intake.hl7v2_files import files_of
 from salus.intake.hl7v2_messages import Message, messages_of
 from salus.intake.hl7v2_people import MERGES, survivors
-from salus.intake.parts import Part, subject_number
+from salus.intake.parts import Part
+from salus.intake.pseudonym_table import number_of
 from salus.linkage.declaration import Numbered, System, Way
 from salus.linkage.fhir_patient import Numbering, Told, bundle_resources, is_patient, read_patient
 from salus.linkage.hl7v2_pid import read_pid
@@ -22,6 +25,7 @@ from salus.linkage.identity import Identity
 from salus.linkage.pairs import Record
 from salus.linkage.people_table import read_people
 from salus.progress import Progress
+from salus.timeline.subjects import subject_number
 from salus.workflows.ingest_parts import read_key
 
 NO_JSON = "no JSON"
@@ -93,7 +97,7 @@ def numbering(system: System, key: bytes) -> Numbering:
             person = int(written)
         except ValueError:
             return None
-        return subject_number(f"person/{person}", key) if hashed else person
+        return number_of(person, key) if hashed else person
 
     return number
 
@@ -151,6 +155,8 @@ def _fhir(system: System, number: Numbering) -> Found:
                 continue
             try:
                 told = read_patient(raw, system.name, number) if is_patient(raw) else None
+            except RecursionError:
+                yield TOO_DEEP
             except ValueError as error:
                 yield NO_JSON if "JSON" in str(error) or "object" in str(error) else NO_ID
             else:
@@ -163,18 +169,17 @@ def _lines(part: Part) -> Iterator[bytes | str]:
         if block.trouble:
             yield block.trouble
             continue
-        yield from (raw for raw in bytes(block.raw).split(b"\n") if raw.strip())
+        whole = bytes(block.raw).removeprefix(BOM if block.first_line == 1 else b"")
+        yield from (raw for raw in whole.split(b"\n") if raw.strip())
 
 
 def _document(path: Path) -> Iterable[bytes | str]:
-    try:
-        with open_bytes(path) as stream:
-            raw = stream.read(LIMITS.document + 1)
-    except BROKEN as error:
-        return [broken(error)]
-    if len(raw) > LIMITS.document:
-        return [LIMITS.too_large]
+    raw = whole_document(path)
+    if isinstance(raw, str):
+        return [raw]
     try:
         return bundle_resources(raw)
+    except RecursionError:
+        return [TOO_DEEP]
     except ValueError:
-        return [NO_JSON]
+        return [line for line in lines_of(raw) if line.strip()] or [NO_JSON]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 LOINC = re.compile(r"[0-9]{1,7}-[0-9]|(?:LA|LP|LL|LG|MTHU)[0-9-]+", re.ASCII)
 SNOMED_ID = re.compile(r"[1-9][0-9]{5,17}", re.ASCII)
@@ -57,3 +58,10 @@ def is_loinc(code: str) -> bool:
         doubled = int(digit) * (2 if place % 2 == 0 else 1)
         total += doubled // 10 + doubled % 10
     return (10 - total % 10) % 10 == int(check)
+
+
+MAY_HOLD: dict[str, Callable[[str], bool]] = {
+    "http://loinc.org": is_loinc,
+    "http://snomed.info/sct": is_snomed,
+}
+"""Whether a system whose codes do not ship can have a code, by the system's URL."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from salus.formats.fhir_validation.check_digits import is_loinc, is_snomed
+from salus.formats.fhir_validation.check_digits import MAY_HOLD
 from salus.formats.fhir_validation.definitions import code_system, value_set
 from salus.formats.fhir_validation.looking import Look, Place
 
 ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+", re.DOTALL)
-SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
 BCP13, CURRENCY = "http://hl7.org/fhir/ValueSet/mimetypes", "http://hl7.org/fhir/ValueSet/currencies"
 WRITTEN = {
     BCP13: re.compile(r"[\w.+\-]+/[\w.+\-*]+(\s*;\s*[\w.+\-]+=.+)*|[\w.+\-]+", re.ASCII),
@@ -64,8 +63,7 @@ def _plain(text: str) -> str:
 
 def _digits(look: Look, told: tuple[str, str], place: Place) -> None:
     system, code = told
-    wrong = (system == SNOMED and not is_snomed(code)) or (system == LOINC and not is_loinc(code))
-    if wrong:
+    if system in MAY_HOLD and not MAY_HOLD[system](code):
         look.noted.error("code-unknown", f"{place.where}.code", f"no code of {system} is written so")
     else:
         look.noted.unchecked[f"codes of {_told(system)}"] += 1
