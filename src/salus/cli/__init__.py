@@ -151,6 +151,14 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus export build/synthetic --like examples/cohort/source.yaml --to build/csv",
     ),
+    "seal": Command(
+        "salus.cli.seal",
+        "seal",
+        "Encrypt timelines, models and tables where they lie",
+        "The road, step by step",
+        "salus seal build/timeline",
+        seldom=True,
+    ),
     "appraise": Command(
         "salus.cli.appraise",
         "appraise",

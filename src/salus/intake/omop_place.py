@@ -9,11 +9,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from salus.at_rest.files import configured_ring
 from salus.errors import ColumnMissing
 from salus.formats.omop import CLINICAL, PERSON, PERSON_COLUMNS, PERSON_REQUIRED, SAME_IN_5_3
 from salus.intake.sql_cells import Columns, columns_of
 
 MEMORY = "512MB"
+MEMORY_ALONE = "70%"
 """What DuckDB may hold; what is beyond goes to the scratch folder."""
 COLUMNS_READ = {table.name: table.columns for table in CLINICAL} | {PERSON: PERSON_COLUMNS}
 COLUMNS_NEEDED = {table.name: table.required for table in CLINICAL} | {PERSON: PERSON_REQUIRED}
@@ -55,13 +57,15 @@ class OmopSource:
 def scratch_database(scratch: Path, *, processes: int = 1) -> duckdb.DuckDBPyConnection:
     """A database in the folder ``scratch`` that keeps to its memory and fetches nothing from anywhere.
 
-    ``processes``: how many of the machine's processors it may use at a time.
+    ``processes``: how many of the machine's processors it may use at a time. Where a key ring is configured it is held
+    in memory alone: DuckDB cannot encrypt what it lays on the disk without an extension that is not in its package.
     """
+    in_memory = configured_ring() is not None
     db = duckdb.connect(
-        str(scratch / "scratch.duckdb"),
+        ":memory:" if in_memory else str(scratch / "scratch.duckdb"),
         config={
-            "memory_limit": MEMORY,
-            "temp_directory": str(scratch),
+            "memory_limit": MEMORY_ALONE if in_memory else MEMORY,
+            "temp_directory": "" if in_memory else str(scratch),
             "threads": processes,
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,

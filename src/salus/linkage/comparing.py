@@ -20,6 +20,7 @@ from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 from splink.blocking_rule_library import CustomRule
 from splink.internals.blocking_rule_creator import BlockingRuleCreator
 
+from salus.at_rest.files import configured_ring
 from salus.linkage.folding import fold_identities
 
 
@@ -156,7 +157,7 @@ class Room:
         return {
             "threads": self.threads,
             "memory_limit": self.memory,
-            "temp_directory": str(self.scratch or ""),
+            "temp_directory": "" if configured_ring() else str(self.scratch or ""),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }

@@ -24,7 +24,7 @@ from meds.schema import (
 )
 
 from salus import __version__
-from salus.at_rest.files import read_private, read_private_parquet, write_private
+from salus.at_rest.files import read_private, read_private_parquet, write_private, write_private_parquet
 from salus.errors import TimelineBroken, TimelineMissing, nearest
 from salus.timeline.columns import CODE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, SPLITS, fit_columns
 from salus.timeline.folder import whole_folder
@@ -153,9 +153,8 @@ def write_into(
     _write_parquet(folder / code_metadata_filepath, codes, CodeMetadataSchema)
     _write_parquet(folder / subject_splits_filepath, splits, SubjectSplitSchema)
     refused = pl.DataFrame(schema=REJECTED_COLUMNS) if rejected is None else rejected
-    pq.write_table(
-        fit_columns(refused, REJECTED_COLUMNS, what="rejections").to_arrow(), folder / REJECTED_FILE
-    )
+    rows = fit_columns(refused, REJECTED_COLUMNS, what="rejections")
+    write_private_parquet(rows, folder / REJECTED_FILE)
     _write_settings(folder / SETTINGS_FILE, settings)
 
 
