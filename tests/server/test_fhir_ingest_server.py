@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from salus.progress import QUIET
 from salus.timeline.store import read_timeline
 from salus.workflows.ingest_fhir import FhirHow
 from salus.workflows.ingest_fhir_server import ingest_fhir_server
+from tests.on_loopback import free_port, wait_until_it_answers
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install 'salus[fhir-server]'")
 jwk = pytest.importorskip("joserfc.jwk", reason="joserfc is not installed: pip install 'salus[fhir-server]'")
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.skipif(
     not SEKMET, reason="no FHIR server: set SALUS_FHIR_SERVER (tests/server/requirements.txt says how)"
 )
 WRITER = {"Authorization": "Bearer writer", "Content-Type": "application/fhir+json"}
-START_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     key = folder / "client-key.pem"
     key.write_bytes(jwk.ECKey.generate_key("P-384").as_pem(private=True))
     key.chmod(0o600)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     base = f"http://127.0.0.1:{port}/fhir"
     client = {"client_id": "salus", "jwks": {"keys": [public_key(key)]}, "scopes": "system/*.read"}
     auth = {"types": ["bearer", "smart"], "tokens": ["writer"], "smart_clients": [client]}
@@ -52,22 +49,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
             words, cwd=folder, stdout=log, stderr=log, env=os.environ | {"NO_COLOR": "1"}
         )
     try:
-        _wait(base, running)
+        wait_until_it_answers(
+            running,
+            lambda: httpx.get(f"{base}/metadata", timeout=2).status_code == 200,
+            refused=httpx.TransportError,
+            log=folder / "log",
+        )
         yield base, folder
     finally:
         running.terminate()
         running.wait(timeout=20)
-
-
-def _wait(base: str, running: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and running.poll() is None:
-        try:
-            if httpx.get(f"{base}/metadata", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail("the test server did not start")
 
 
 def put(base: str, *resources: dict[str, object]) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from salus.timeline.store import read_timeline
 from salus.workflows.export_fhir import export_fhir
 from salus.workflows.ingest_fhir import FhirHow, ingest_fhir
 from salus.workflows.ingest_fhir_server import ingest_fhir_server
+from tests.on_loopback import free_port, wait_until_it_answers
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed: pip install 'salus[fhir-server]'")
 MEDPLUM = os.environ.get("SALUS_MEDPLUM", "")
@@ -26,7 +25,6 @@ pytestmark = pytest.mark.skipif(
     not MEDPLUM or shutil.which("node") is None,
     reason="no Medplum: install Node and set SALUS_MEDPLUM (tests/server/requirements.txt says how)",
 )
-START_SECONDS = 60
 HOME = {"subject": {"reference": "Patient/a"}}
 POTASSIUM = {"coding": [{"system": "http://loinc.org", "code": "2823-3"}], "text": "Potassium"}
 ASTHMA = {"coding": [{"system": "http://snomed.info/sct", "code": "195967001"}], "text": "Asthma"}
@@ -85,28 +83,20 @@ RESOURCES = (
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
+    base = f"http://127.0.0.1:{port}/fhir"
     words = ["node", str(Path(__file__).with_name("medplum.mjs")), MEDPLUM, str(port)]
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _wait(base := f"http://127.0.0.1:{port}/fhir", running)
+        wait_until_it_answers(
+            running,
+            lambda: httpx.get(f"{base}/Patient", timeout=2).status_code == 200,
+            refused=httpx.TransportError,
+        )
         yield base
     finally:
         running.terminate()
         running.wait(timeout=20)
-
-
-def _wait(base: str, running: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and running.poll() is None:
-        try:
-            if httpx.get(f"{base}/Patient", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    pytest.fail("the test server did not start")
 
 
 def said(timeline: Path) -> list[tuple[object, ...]]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ import pytest
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.usecases.contract import Budget, Order
 from salus.usecases.kinds import open_usecase
+from tests.on_loopback import free_port, wait_until_it_answers
 from tests.ward_usecase import NOW, copy_of, write_words
 
 PROGRAM = shutil.which(os.environ.get("SALUS_FHIR_SERVER") or "sekmet")
@@ -83,9 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server on a free port of this machine, with an empty store that goes away with it."""
     assert PROGRAM is not None
     home = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (home / "log").open("w") as log:
         running = subprocess.Popen(
             [str(Path(PROGRAM).absolute()), "serve", "--host", "127.0.0.1", "--port", str(port)],
@@ -94,21 +91,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             stderr=subprocess.STDOUT,
         )
     try:
-        yield _answering(Server(f"http://127.0.0.1:{port}/fhir"), running, home / "log")
+        server = Server(f"http://127.0.0.1:{port}/fhir")
+        wait_until_it_answers(
+            running,
+            lambda: server.ask("GET", "/metadata")["fhirVersion"] == "4.0.1",
+            refused=OSError,
+            log=home / "log",
+        )
+        yield server
     finally:
         running.terminate()
         running.wait(timeout=20)
-
-
-def _answering(server: Server, running: subprocess.Popen[bytes], log: Path) -> Server:
-    for _ in range(240):
-        assert running.poll() is None, log.read_text()
-        try:
-            assert server.ask("GET", "/metadata")["fhirVersion"] == "4.0.1"
-            return server
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.25)
-    raise AssertionError(f"the server does not answer: {log.read_text()}")
 
 
 def test_synthetic_patients_are_written_read_back_and_taken_back(server, ward_usecase: UseCaseFolder):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 
 from salus.errors import InputMissing, InputUnreadable
 from salus.intake.omop_place import OmopPlace
+from tests.on_loopback import free_port, wait_until_it_answers
 from tests.small_omop import Ingested, ingested, ingested_from, write_tables
 from tests.spec.test_omop_places import TABLES, same
 
@@ -70,31 +69,24 @@ def server(home: Path) -> Iterator[str]:
         "scram-sha-256",
     ]
     subprocess.run(as_owner(*init, "--no-sync", folder=home), check=True, stdout=subprocess.DEVNULL, cwd=home)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["-D", str(home / "data"), "-p", str(port), "-h", "127.0.0.1", "-k", str(home), "-F"]
     running = subprocess.Popen(
         as_owner(program("postgres"), *options, folder=home), stderr=subprocess.DEVNULL, cwd=home
     )
     url = f"postgresql://salus:{PASSWORD}@127.0.0.1:{port}/postgres"
     try:
-        wait_for(url, running)
+        wait_until_it_answers(running, lambda: is_open(url), seconds=30, refused=dbapi.Error)
         yield url
     finally:
         running.terminate()
         running.wait(timeout=30)
 
 
-def wait_for(url: str, running: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        try:
-            dbapi.connect(url).close()
-            return
-        except dbapi.Error:
-            assert running.poll() is None, "PostgreSQL ended at once"
-            time.sleep(0.1)
-    pytest.fail("PostgreSQL did not answer in 30 s")
+def is_open(url: str) -> bool:
+    """Whether the database takes a connection."""
+    dbapi.connect(url).close()
+    return True
 
 
 def load(url: str, folder: Path, schema: str, *, names: tuple[str, ...]) -> None:
