@@ -17,7 +17,7 @@ import pytest
 from salus.formats.sql_on_fhir.running import ViewRun, rows_of
 from salus.formats.sql_on_fhir.taking import ColumnTaker
 from salus.formats.sql_on_fhir.view import read_view
-from salus.intake.fhir_files import CUT_SHORT, DAMAGED, LIMITS, Limits
+from salus.intake.fhir_files import CUT_SHORT, DAMAGED, LIMITS, NOTHING_OF_IT, Limits
 from salus.intake.ordering import CONTRADICTED
 from salus.progress import QUIET
 from salus.timeline.store import read_rejected, read_timeline
@@ -129,7 +129,7 @@ def test_of_a_gzip_that_is_cut_short_what_came_before_is_kept(read):
 def test_what_is_no_gzip_is_refused_whole(read):
     found = read({"a.ndjson.gz": ONE, "b.json.gz": json.dumps(POTASSIUM).encode(), "c.ndjson": TWO})
     assert found.numbers == [2]
-    assert [reason for _, _, reason in found.rejected] == [DAMAGED] * 2
+    assert {(line, reason) for line, _, reason in found.rejected} == {(1, DAMAGED), (1, NOTHING_OF_IT)}
 
 
 def test_a_gzip_with_a_wrong_byte_is_said_to_be_damaged(read):
@@ -352,3 +352,89 @@ def test_a_file_name_that_is_no_utf_8_is_read_and_shown_as_it_can_be(tmp_path):
     ingest_fhir(folder, tmp_path / "timeline", FhirHow(), progress=QUIET)
     assert read_rejected(tmp_path / "timeline")["file"].to_list() == ["m�nster.ndjson"]
     assert read_timeline(tmp_path / "timeline")["code"].to_list() == ["SEX//M"]
+
+
+def bundle_of(*entries: object) -> bytes:
+    """A Bundle with these entries, whatever they are."""
+    return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": list(entries)}).encode()
+
+
+ANNA_HERE = {
+    "fullUrl": "urn:uuid:anna",
+    "resource": {"resourceType": "Patient", "id": "anna", "gender": "female"},
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "column", "reason"),
+    [
+        (None, "entry", "not as FHIR defines it: an object is expected"),
+        ("987.65", "entry", "not as FHIR defines it: an object is expected"),
+        ([], "entry", "not as FHIR defines it: an object is expected"),
+        ({"fullUrl": 987.65}, "fullUrl", "not as FHIR defines it: a text is expected"),
+        ({"resource": "987.65"}, "$", "not as FHIR defines it: an object is expected"),
+        ({"resource": None}, "$", "not as FHIR defines it: an object is expected"),
+    ],
+)
+@pytest.mark.parametrize("name", ["b.json", "b.ndjson"])
+def test_an_entry_that_is_none_costs_itself_alone(read, name, entry, column, reason):
+    """The second of three entries is broken; in a file of lines all entries are of the Bundle's line."""
+    whole = bundle_of({"resource": json.loads(ONE)}, entry, {"resource": json.loads(TWO)})
+    found = read({name: whole + b"\n"})
+    assert found.numbers == [1, 2]
+    assert found.rejected == [(2 if name == "b.json" else 1, column, reason)]
+
+
+@pytest.mark.parametrize("entry", [{"a": 1}, "987.65", 5])
+def test_a_bundle_whose_entries_are_no_list_is_rejected_and_not_passed_over(read, entry):
+    bad = json.dumps({"resourceType": "Bundle", "entry": entry}).encode()
+    found = read({"bad.json": bad, "o.ndjson": ONE})
+    assert found.rejected == [(1, "entry", "not as FHIR defines it: a list is expected")]
+    assert found.numbers == [1]
+
+
+def test_bundles_may_be_the_lines_of_a_file(read):
+    """Two Bundles, each a line, give what two files of them give, also where a medication stands in the first."""
+    first, second = bundle_of({"resource": json.loads(ONE)}), bundle_of({"resource": json.loads(TWO)})
+    assert read({"lines.ndjson": first + b"\n" + second + b"\n"}).numbers == [1, 2]
+
+
+def test_bundles_in_lines_whose_full_urls_clash_are_not_mixed_up(read):
+    """Both call their patient urn:uuid:anna and mean two: the second Bundle is refused rather than given to Anna."""
+    other = {
+        "fullUrl": "urn:uuid:anna",
+        "resource": {"resourceType": "Patient", "id": "other", "gender": "male"},
+    }
+    lines = [
+        bundle_of(ANNA_HERE, {"resource": json.loads(ONE)}),
+        bundle_of(other, {"resource": json.loads(TWO)}),
+    ]
+    found = read({"lines.ndjson": b"\n".join(lines) + b"\n"})
+    assert [(place, column) for place, column, _ in found.rejected] == [(2, "entry")]
+    assert found.numbers == [1]
+
+
+@pytest.mark.parametrize("name", ["o.ndjson", "o.json"])
+def test_a_type_that_is_none_of_r4_is_not_repeated(read, name):
+    """Whatever stands there, a name say, it is rejected by its place and never told."""
+    found = read({name: json.dumps({"resourceType": f"Jane {CANARY}"}).encode() + b"\n", "two.ndjson": TWO})
+    assert found.rejected == [(1, "resourceType", "no FHIR resource: its resourceType is none of R4")]
+
+
+def test_files_of_other_kinds_are_counted_by_how_their_names_end(tmp_path):
+    source = tmp_path / "export"
+    source.mkdir()
+    for name in ("o.ndjson", "a.xml", "b.xml", "README", "smith.1980-01-01", ".hidden.json"):
+        (source / name).write_bytes(ONE)
+    books = ingest_fhir(source, tmp_path / "t", FhirHow(), progress=QUIET)
+    assert books.noted["other files"] == {
+        "not read: .xml": 2,
+        "not read: no known ending": 2,
+        "not read: hidden": 1,
+    }
+
+
+def test_a_packed_document_cut_short_says_that_nothing_of_it_is_read(read):
+    packed = gzip.compress(bundle_of({"resource": json.loads(ONE)}) + os.urandom(5_000))
+    found = read({"b.json.gz": packed[: len(packed) // 2], "two.ndjson": TWO})
+    assert found.rejected == [(1, "", "the file is cut short or damaged: nothing of it can be read")]

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from salus.errors import ViewWrong
-from salus.formats.fhirpath.references import reference_key
 from salus.formats.sql_on_fhir.taking import Taker, taker
 from salus.formats.sql_on_fhir.view import read_view
 from salus.intake.fhir_events import events_of
@@ -29,14 +28,15 @@ from salus.intake.fhir_files import (
 )
 from salus.intake.fhir_groups import (
     BOM,
+    BUNDLE,
     BUNDLES,
     NO_RESOURCE,
-    Bundle,
     Collected,
-    Named,
     Sorted,
     entries_of,
+    kind_of,
     sort_lines,
+    urls_of,
 )
 from salus.intake.fhir_rows import Memory
 from salus.intake.fhir_validated import Validating, Validation
@@ -137,19 +137,24 @@ def read_document(part: Part, collected: Collected, raw: bytes | str) -> Iterato
         return
     try:
         bundle = BUNDLES.decode(raw)
+    except msgspec.ValidationError as error:
+        if kind_of(raw) == BUNDLE:
+            collected.reject(1, part.name, str(error))
+        else:
+            yield from _not_one(raw, part, collected)
+        return
     except (msgspec.DecodeError, ValueError, RecursionError):
         yield from _not_one(raw, part, collected)
         return
-    if bundle.resourceType != "Bundle":
+    if bundle.resourceType != BUNDLE:
         collected.add(raw, 1, part.name)
     else:
         urls = urls_of(bundle)
-        if any(collected.urls.get(url, key) != key for url, key in urls.items()):
+        if not collected.fits(urls):
             yield collected.sorted()
         collected.urls.update(urls)
         for number, entry in entries_of(bundle):
-            own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2] or None
-            collected.add(bytes(entry.resource), number, part.name, own_id=own)
+            collected.entry(entry, number, part.name)
             if collected.size > WAITING_BYTES:
                 kept = collected.urls
                 yield collected.sorted()
@@ -188,7 +193,7 @@ def whole_document(path: Path, limits: Limits = LIMITS) -> bytes | str:
             try:
                 chunk = stream.read(1 << 20)
             except BROKEN as error:
-                return broken(error)
+                return broken(error, whole=True)
             if not chunk:
                 return b"".join(chunks).removeprefix(BOM) if size else NO_RESOURCE
             size += len(chunk)
@@ -197,19 +202,6 @@ def whole_document(path: Path, limits: Limits = LIMITS) -> bytes | str:
             if most is not None and size > most:
                 return limits.too_dense
             chunks.append(chunk)
-
-
-def urls_of(bundle: Bundle) -> dict[str, str]:
-    """What the full URLs of a Bundle's entries stand for: type and id."""
-    urls = {}
-    for _, entry in entries_of(bundle):
-        if entry.fullUrl and not reference_key(entry.fullUrl):
-            try:
-                one = msgspec.json.decode(entry.resource, type=Named)
-            except (msgspec.DecodeError, ValueError, RecursionError):
-                continue
-            urls[entry.fullUrl] = f"{one.resourceType}/{one.id or entry.fullUrl.rpartition(':')[2]}"
-    return urls
 
 
 @cache

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ USUAL_RATIO = 12
 PACKERS: tuple[Any, ...] = (zlib.error, igzip.BadGzipFile, igzip_lib.IsalError, pa.ArrowException)
 BROKEN: tuple[type[Exception], ...] = (EOFError, OSError, *PACKERS)
 """What reading raises where a compressed file is not whole."""
+NOTHING_OF_IT = "the file is cut short or damaged: nothing of it can be read"
 CUT_SHORT = "the file is cut short: what came before is kept"
 DAMAGED = "the file is damaged, or not compressed as its name says: what came before is kept, and may be damaged too"
 
@@ -72,8 +75,10 @@ class Limits:
 LIMITS = Limits()
 
 
-def broken(error: Exception) -> str:
-    """Why a packed file could not be read to its end."""
+def broken(error: Exception, *, whole: bool = False) -> str:
+    """Why a packed file could not be read to its end; ``whole``: it is one document, of which then nothing is read."""
+    if whole:
+        return NOTHING_OF_IT
     return CUT_SHORT if isinstance(error, EOFError) or "truncated" in str(error).lower() else DAMAGED
 
 
@@ -114,28 +119,39 @@ def no_block(first_line: int, trouble: str) -> LineBlock:
     return LineBlock(b"", first_line, np.empty(0, np.int64), trouble)
 
 
-def find_files(source: Path) -> tuple[list[tuple[str, Path]], int]:
-    """The files of a source by their names below it, in order, and how many others there are.
+def find_files(source: Path) -> tuple[list[tuple[str, Path]], Counter[str]]:
+    """The files of a source by their names below it, in order; how many others there are, by how their names end.
 
     Links that lead out of the folder are not followed: they count as others.
     """
     if source.is_file():
-        return [(readable(source.name), source)], 0
+        return [(readable(source.name), source)], Counter()
     if not source.is_dir():
         raise InputMissing(
             f"there is no file or folder '{source.name}'",
             where=str(source),
             fix="name a folder of NDJSON files or Bundles, or one such file",
         )
-    found, others, inside = [], 0, source.resolve()
+    found, others, inside = [], Counter[str](), source.resolve()
     for path in sorted(source.rglob("*")):
-        if not path.is_file() or any(part.startswith(".") for part in path.relative_to(source).parts):
+        if not path.is_file():
             continue
-        if form_of(path) and path.resolve().is_relative_to(inside):
+        hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        if not hidden and form_of(path) and path.resolve().is_relative_to(inside):
             found.append((readable(path.relative_to(source).as_posix()), path))
         else:
-            others += 1
+            others["hidden" if hidden else ending_of(path)] += 1
     return found, others
+
+
+def ending_of(path: Path) -> str:
+    """How a file's name ends, as far as it says of which kind the file is: no part of a name that says more.
+
+    >>> ending_of(Path("Patient.xml")), ending_of(Path("smith.1980-01-01")), ending_of(Path("README"))
+    ('.xml', 'no known ending', 'no known ending')
+    """
+    ending = path.suffix.lower()
+    return ending if re.fullmatch(r"\.[a-z]{1,5}\d?", ending) else "no known ending"
 
 
 def readable(name: str) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from salus.formats.fhirpath.references import reference_key
+from salus.formats.r4_elements import is_resource
 from salus.formats.sql_on_fhir.taking import Taker
 from salus.intake.fhir_files import LineBlock, Raw
 
@@ -20,6 +22,8 @@ MALFORMED = "no JSON"
 NOT_UTF8 = "not UTF-8"
 TOO_DEEP = "nested too deeply"
 NO_RESOURCE = "no FHIR resource: it has no resourceType"
+NO_TYPE = "no FHIR resource: its resourceType is none of R4"
+OTHER_URLS = "the Bundle's full URLs stand for other resources than in a Bundle before: put each into a file of its own"
 BOM = b"\xef\xbb\xbf"
 LOOKED_AT = 1 << 15
 
@@ -38,10 +42,10 @@ class Entry(msgspec.Struct):
 
 
 class Bundle(msgspec.Struct):
-    """A Bundle of any type."""
+    """A Bundle of any type. Entries are parsed one by one: what is wrong with one costs itself alone."""
 
     resourceType: str
-    entry: list[Entry] = []
+    entry: list[msgspec.Raw] | None = None
 
 
 class Named(msgspec.Struct):
@@ -54,6 +58,8 @@ class Named(msgspec.Struct):
 HEADERS = msgspec.json.Decoder(Header)
 NAMES = msgspec.json.Decoder(Named)
 BUNDLES = msgspec.json.Decoder(Bundle)
+ENTRIES = msgspec.json.Decoder(Entry)
+BUNDLE = "Bundle"
 TYPE_OF = attrgetter("resourceType")
 
 
@@ -96,7 +102,7 @@ def sort_lines(block: LineBlock, takers: Mapping[str, Taker], file: str) -> Sort
             if resources is not None and len(resources) == count:
                 sorted_.groups.append(_group(first, raw, resources, replace(block, ends=ends), file))
                 return sorted_
-        else:
+        elif first != BUNDLE and is_resource(first):
             headers = _all_alike(raw, HEADERS, first)
             if headers is not None and len(headers) == count:
                 sorted_.untaken[first] = count
@@ -202,7 +208,7 @@ class Collected:
                 raw.decode()
             kind = HEADERS.decode(raw).resourceType
             if kind not in self.takers:
-                self.untaken[kind] = self.untaken.get(kind, 0) + 1
+                self._not_taken(kind, raw, line, file)
                 return
             resource = self.takers[kind].decoder.decode(raw)
             if own_id is not None:
@@ -218,6 +224,42 @@ class Collected:
         else:
             self.found.setdefault(kind, []).append((resource, line, raw, file))
             self.size += len(raw)
+
+    def _not_taken(self, kind: str, raw: bytes, line: int, file: str) -> None:
+        """A Bundle is taken apart; other types are counted; what R4 has not is not repeated: it may be anything."""
+        if kind == BUNDLE:
+            self._bundle(raw, line, file)
+        elif is_resource(kind):
+            self.untaken[kind] = self.untaken.get(kind, 0) + 1
+        else:
+            self._wrong(line, file, "resourceType", NO_TYPE)
+
+    def _bundle(self, raw: bytes, line: int, file: str) -> None:
+        """Take a Bundle apart that is a line of NDJSON, or an entry of another one: all are of that place."""
+        bundle = BUNDLES.decode(raw)
+        urls = urls_of(bundle)
+        if not self.fits(urls):
+            self._wrong(line, file, "entry", OTHER_URLS)
+            return
+        self.urls.update(urls)
+        for _, entry in entries_of(bundle):
+            self.entry(entry, line, file)
+
+    def fits(self, urls: Mapping[str, str]) -> bool:
+        """Whether these full URLs stand for nothing else so far."""
+        return all(self.urls.get(url, key) == key for url, key in urls.items())
+
+    def entry(self, entry: Entry | str, line: int, file: str) -> None:
+        """Add an entry's resource; a text is what is wrong with the entry."""
+        if isinstance(entry, str):
+            self._wrong(line, file, *_said(entry, "entry"))
+            return
+        own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2] or None
+        self.add(bytes(entry.resource), line, file, own_id=own)
+
+    def reject(self, line: int, file: str, message: str) -> None:
+        """Reject a whole document of which msgspec said ``message``."""
+        self._wrong(line, file, *_said(message))
 
     def _wrong(self, line: int, file: str, column: str, reason: str) -> None:
         self.wrong.append((file, line, column, reason))
@@ -248,7 +290,7 @@ def _with_id(resource: Any, own_id: str) -> Any:
     return resource if resource.id else msgspec.structs.replace(resource, id=own_id)
 
 
-def _said(message: str) -> tuple[str, str]:
+def _said(message: str, inside: str = "$") -> tuple[str, str]:
     """Where and what is not as FHIR defines it: ``$.status``, "a text is expected". No value is repeated."""
     what, _, where = message.partition(" - at ")
     if "missing required field `resourceType`" in what:
@@ -256,13 +298,32 @@ def _said(message: str) -> tuple[str, str]:
     wanted = what.partition("Expected `")[2].partition("`")[0] or "something else"
     names = {"str": "a text", "float": "a number", "int": "a whole number", "bool": "true or false"}
     told = names.get(
-        wanted.removesuffix(" | null"), {"object": "an object", "array": "a list"}.get(wanted, wanted)
+        wanted.removesuffix(" | null"),
+        {"object": "an object", "array": "a list"}.get(wanted.removesuffix(" | null"), wanted),
     )
-    return where.strip("`").removeprefix("$.") or "$", f"not as FHIR defines it: {told} is expected"
+    return where.strip("`").removeprefix("$.") or inside, f"not as FHIR defines it: {told} is expected"
 
 
-def entries_of(bundle: Bundle) -> Iterator[tuple[int, Entry]]:
-    """The entries with a resource, with their numbers."""
-    for number, entry in enumerate(bundle.entry, start=1):
+def entries_of(bundle: Bundle) -> Iterator[tuple[int, Entry | str]]:
+    """The entries with a resource, with their numbers; of one that is no entry, what msgspec says of it."""
+    for number, raw in enumerate(bundle.entry or (), start=1):
+        try:
+            entry = ENTRIES.decode(raw)
+        except msgspec.ValidationError as error:
+            yield number, str(error)
+            continue
         if bytes(entry.resource):
             yield number, entry
+
+
+def urls_of(bundle: Bundle) -> dict[str, str]:
+    """What the full URLs of a Bundle's entries stand for: type and id."""
+    urls = {}
+    for _, entry in entries_of(bundle):
+        if not isinstance(entry, str) and entry.fullUrl and not reference_key(entry.fullUrl):
+            try:
+                one = NAMES.decode(entry.resource)
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                continue
+            urls[entry.fullUrl] = f"{one.resourceType}/{one.id or entry.fullUrl.rpartition(':')[2]}"
+    return urls

@@ -10,12 +10,13 @@ import msgspec
 from salus.intake.fhir import REFERRED, whole_document
 from salus.intake.fhir_files import BROKEN as BROKEN_FILE
 from salus.intake.fhir_files import LIMITS, Limits, form_of, line_blocks, open_bytes
-from salus.intake.fhir_groups import BOM, BUNDLES, entries_of, kind_of
+from salus.intake.fhir_groups import BOM, BUNDLE, BUNDLES, entries_of, kind_of
 from salus.intake.parts import Part
 
 MARKS = tuple(f'"{kind}"'.encode() for kind in REFERRED)
 BROKEN: tuple[type[Exception], ...] = (msgspec.DecodeError, ValueError, RecursionError)
 MOST_OF_FIRST = 1 << 20
+MARKED_BUNDLE = b'"resourceType":"Bundle"'
 """Bytes of a file in which its first line is looked for: no medication is longer."""
 
 
@@ -52,26 +53,39 @@ def _resources(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
 
 
 def _of_lines(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
-    if not _begins_with_referred(Path(part.where)):
+    first = _first_kind(Path(part.where))
+    if first not in (*REFERRED, BUNDLE):
         return
     for block in line_blocks(part, limits):
-        yield from ((bytes(line), "") for line in block.raw.split(b"\n") if line.strip())
+        for line in block.raw.split(b"\n"):
+            if first == BUNDLE:
+                yield from _of_bundle(bytes(line))
+            elif line.strip():
+                yield bytes(line), ""
 
 
-def _begins_with_referred(path: Path) -> bool:
-    """Whether the first resource of a file is one that others refer to; of the file only its beginning is read."""
+def _first_kind(path: Path) -> str | None:
+    """Of which type the first resource of a file is; of the file only its beginning is read."""
     try:
         with open_bytes(path) as stream:
             begin = stream.read(MOST_OF_FIRST)
     except BROKEN_FILE:
-        return False
-    return kind_of(begin.removeprefix(BOM).partition(b"\n")[0]) in REFERRED
+        return None
+    line = begin.removeprefix(BOM).partition(b"\n")[0]
+    return kind_of(line) or (
+        BUNDLE if MARKED_BUNDLE in line.replace(b" ", b"") else None
+    )  # it may be cut off
 
 
 def _of_document(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
     raw = whole_document(Path(part.where), limits)
     if isinstance(raw, str) or not any(mark in raw for mark in MARKS):
         return
+    yield from _of_bundle(raw)
+
+
+def _of_bundle(raw: bytes) -> Iterator[tuple[bytes, str]]:
+    """A resource as it is, or those of a Bundle with the ids that their full URLs give them."""
     try:
         bundle = BUNDLES.decode(raw)
     except BROKEN:
@@ -79,5 +93,6 @@ def _of_document(part: Part, limits: Limits) -> Iterator[tuple[bytes, str]]:
     if bundle.resourceType in REFERRED:
         yield raw, ""
     for _, entry in entries_of(bundle):
-        own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2]
-        yield bytes(entry.resource), own
+        if not isinstance(entry, str):
+            own = (entry.fullUrl or "").rpartition(":")[2].rpartition("/")[2]
+            yield bytes(entry.resource), own

@@ -40,7 +40,7 @@ def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> 
     files, others = find_files(source)
     if not files:
         raise InputEmpty(
-            f"'{source.name}' holds no FHIR files ({others} others)",
+            f"'{source.name}' holds no FHIR files ({others.total()} others)",
             where=str(source),
             fix="name a folder with .ndjson or .json files, or the same ending with .gz or .zst",
         )
@@ -62,7 +62,9 @@ def ingest_fhir(source: Path, to: Path, how: FhirHow, *, progress: Progress) -> 
         ),
         processes=how.processes,
     )
-    named = PartSource(kind="fhir", name=source.name, where=str(source), parts=parts, zone=how.zone)
+    named = PartSource(
+        kind="fhir", name=source.name, where=str(source), parts=parts, zone=how.zone, others=others
+    )
     return ingest_parts(named, to, gathering, progress=progress)
 
 

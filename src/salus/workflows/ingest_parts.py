@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -30,13 +30,17 @@ VALIDATION = "validation.parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSource:
-    """A source cut into parts. ``where``: what people call it. ``kind``: fhir, hl7v2 … for the source's digest."""
+    """A source cut into parts. ``where``: what people call it. ``kind``: fhir, hl7v2 … for the source's digest.
+
+    ``others``: files beside them that are not read, by the end of their names.
+    """
 
     kind: str
     name: str
     where: str
     parts: Sequence[Part]
     zone: str = "UTC"
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 def ingest_parts(source: PartSource, to: Path, how: Gathering, *, progress: Progress) -> Books:
@@ -67,7 +71,7 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
                 assumed_known_time=tally.assumed_known_time,
                 source_digest=_digest(source, gathered),
             ),
-            noted=_noted(gathered, tally),
+            noted=_noted(gathered, tally, source.others),
         )
         with whole_folder(to, mark=SETTINGS_FILE) as folder:
             if gathered.issues.height:
@@ -91,8 +95,10 @@ def _tables(gathered: Gathered, tally: OrderTally) -> tuple[TableBooks, ...]:
     )
 
 
-def _noted(gathered: Gathered, tally: OrderTally) -> dict[str, dict[str, int]]:
+def _noted(gathered: Gathered, tally: OrderTally, others: Mapping[str, int]) -> dict[str, dict[str, int]]:
     noted = {name: dict(counts) for name, counts in gathered.noted.items()}
+    for ending, count in others.items():
+        noted.setdefault("other files", {})[f"not read: {ending}"] = count
     for what, counted in ((TOLD_AGAIN, tally.repeats), (KNOWN_BY_UPDATE, tally.stored_later)):
         for name, count in counted.items():
             noted.setdefault(name, {})[what] = count
