@@ -4,6 +4,7 @@
     ├── SourceError        1xx  ways in and fetching
     ├── OutletError        15x  ways out
     ├── LinkageError       16x  one patient in many systems
+    ├── DeidentifyError    17x  what may pass
     ├── TimelineError      2xx  units, timeline, quality
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
@@ -18,6 +19,16 @@ A code is never reused. Messages hold counts, file names and codes, never a pati
 
 from __future__ import annotations
 
+from salus.errors.deidentify import (
+    DeidentifyError,
+    OutputTaken,
+    PolicyMissing,
+    PolicyNameUnknown,
+    PolicyValueWrong,
+    PseudonymKeyMissing,
+    RiskTooHigh,
+    ScrubberMissing,
+)
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
     BudgetTooSmall,
@@ -132,6 +143,7 @@ __all__ = [
     "ColumnMissing",
     "ConditionRefused",
     "ConditionUnmet",
+    "DeidentifyError",
     "DiskFull",
     "DriverMissing",
     "EvidenceError",
@@ -171,6 +183,10 @@ __all__ = [
     "OtherTimeline",
     "OutOfMemory",
     "OutletError",
+    "OutputTaken",
+    "PolicyMissing",
+    "PolicyNameUnknown",
+    "PolicyValueWrong",
     "PortTaken",
     "PrivacyRefused",
     "ProgrammeError",
@@ -179,11 +195,14 @@ __all__ = [
     "ProtocolFileError",
     "ProtocolFrozen",
     "ProtocolValueError",
+    "PseudonymKeyMissing",
     "RayMissing",
     "ReasonMissing",
     "ReasonTells",
+    "RiskTooHigh",
     "RunError",
     "SalusError",
+    "ScrubberMissing",
     "ServerTrouble",
     "SettingsRefused",
     "SheetBroken",
