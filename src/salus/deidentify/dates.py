@@ -72,16 +72,16 @@ class DateRule:
             return None, Fate.REMOVED
         if self.how is DateHow.KEEP:
             return found.group(0), Fate.KEPT
+        day = _day(found)
+        if day is None:
+            return None, Fate.REMOVED
         if self.how is DateHow.YEAR:
             return found.group(1), Fate.GENERALISED
         if shift is None:
             return None, Fate.REMOVED
-        day = _day(found)
         try:
-            moved = day + shift if day else None
+            moved = day + shift
         except OverflowError:
-            moved = None
-        if moved is None:
             return None, Fate.REMOVED
         told = [f"{moved.year:04}", f"{moved.month:02}", f"{moved.day:02}"]
         parts = 1 + (found.group(2) is not None) + (found.group(3) is not None)

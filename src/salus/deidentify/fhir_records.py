@@ -177,7 +177,10 @@ class FhirRecords:
         if step.kind == "Extension" and not self._is_named(value, step):
             self._counts[step.name, Fate.REMOVED] += 1
             return None
-        return self._object(value, self._plan(step.kind, step.name), whose) or None
+        out = self._object(value, self._plan(step.kind, step.name), whose)
+        return (
+            None if step.kind == "Extension" and len(out) < 2 else out or None
+        )  # a name alone is none (ext-1)
 
     def _contained(self, value: Json, step: Step, whose: Whose) -> object:
         """A resource inside another: by its own list, under a number that holds inside only."""

@@ -42,6 +42,11 @@ STRUCTURED = re.compile(
     re.ASCII,
 )
 CODED_TYPES, DATE_TYPES = ("CE", "CWE", "CNE", "CF", "IS", "ID"), ("DT", "TS", "DTM")
+VALUE_TYPES = _words(
+    "AD CE CF CK CN CNE CP CWE CX DR DT DTM ED EI FC FT GTS HD ID IS JCC MA MO NA NM NR OG PL PN RI RP SCV SN SPD ST TM"
+    " TN TS TX VH XAD XCN XON XPN XTN"
+)
+"""What OBX-2 may say; any other could be a word of the sender's own."""
 TEXT_TYPES = ("ST", "TX", "FT")
 YEARS = frozenset({"a", "yr", "y", "year", "years", "yrs", "Years", "YR", "YEARS"})
 
@@ -185,7 +190,8 @@ class Hl7v2Records:
     def _value(self, text: str, action: Action, place: tuple[str, int, int], whose: Whose) -> Fated:
         passing = self.passing
         if action is Action.KEEP:
-            return text, Fate.KEPT
+            strange = place == ("OBX", 2, 0) and text not in VALUE_TYPES
+            return (None, Fate.REMOVED) if strange else (text, Fate.KEPT)
         if action is Action.DATE:
             return passing.policy.rules.dates.hl7(text.split("^")[0], whose.shift)
         if action is Action.BIRTH_DATE:
