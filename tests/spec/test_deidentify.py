@@ -10,13 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from benchmarks import planted_identifiers as planted
 from salus.cli import main
 from salus.deidentify.key import Key
 from salus.deidentify.policy import SHIPPED
 from salus.deidentify.read_policy import policy_file, read_policy
 from salus.findings import read_bundle
 from salus.workflows.deidentify import Asked, Deidentified, Form, deidentify
-from tests import planted
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 MADE = datetime(2026, 1, 5, 12, tzinfo=UTC)
