@@ -332,17 +332,19 @@ def write_csv(folder: Path) -> Path:
     return folder
 
 
-def survivors(folder: Path, *also: str) -> dict[str, list[str]]:
-    """Which canaries stand in any file's bytes or name below a folder, or in what was printed."""
-    texts = list(also)
+def whole(folder: Path) -> str:
+    """The bytes and names of all files below a folder as one text."""
+    texts = []
     for path in folder.rglob("*"):
         texts.append(path.relative_to(folder).as_posix())
         if path.is_file():
             raw = path.read_bytes()
             texts.append((gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8", "replace"))
-    whole = "\n".join(texts)
-    return {
-        kind: [one for one in group if one in whole]
-        for kind, group in CANARIES.items()
-        if any(one in whole for one in group)
-    }
+    return "\n".join(texts)
+
+
+def survivors(folder: Path, *also: str) -> dict[str, list[str]]:
+    """Which canaries stand in any file's bytes or name below a folder, or in what was printed."""
+    text = "\n".join((whole(folder), *also))
+    found = {kind: [one for one in group if one in text] for kind, group in CANARIES.items()}
+    return {kind: group for kind, group in found.items() if group}

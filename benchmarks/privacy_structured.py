@@ -136,7 +136,7 @@ def surviving(form: Form, source: Path, out: Path) -> set[str]:
 
 
 def _codes(form: Form, source: Path) -> set[str]:
-    """Codes of allergies, diagnoses and tests: where one happens to be written as somebody's number (12345), it is none."""
+    """Codes of allergies, diagnoses and tests: where one is written as some number of a person is, it is none."""
     if form is not Form.HL7V2:
         return set()
     found = set()

@@ -315,3 +315,17 @@ def test_packed_files_hold_neither_name_nor_time(tmp_path: Path, key: Path):
     packed = next((tmp_path / "out" / "data").glob("*.gz")).read_bytes()
     assert packed[3] == 0 and packed[4:8] == bytes(4)  # RFC 1952: no flag for a name; no time
     assert gzip.decompress(packed).count(b"\n") == 4
+
+
+def test_who_holds_both_keys_can_tell_which_old_pseudonym_became_which(tmp_path: Path, key: Path):
+    source = planted.write_fhir(tmp_path / "in")
+    new = tmp_path / "secret" / "new"
+    new.write_bytes(b"another key of 32 bytes, or more")
+    mapping = tmp_path / "secret" / "mapping.csv"
+    asked = Asked(policy="safe-harbor", key=new, old_key=key, mapping=mapping)
+    deidentify(source, tmp_path / "out", asked=asked, made=MADE)
+    told = {tuple(line.split(",")) for line in mapping.read_text().splitlines()[1:]}
+    old, fresh = (Key(one).pseudonym("Patient", planted.ID) for one in (SECRET, new.read_bytes()))
+    assert ("Patient", old, fresh) in told
+    assert mapping.stat().st_mode & 0o077 == 0
+    assert planted.ID not in mapping.read_text() and old not in planted.whole(tmp_path / "out")

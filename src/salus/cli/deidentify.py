@@ -30,6 +30,12 @@ def deidentify(
     form: Annotated[
         Form | None, typer.Option("--as", help="What the records are; else by the names of the files.")
     ] = None,
+    old_key: Annotated[
+        Path | None, typer.Option(help="With --mapping: the key of an earlier release.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="Where to write which old pseudonym became which (CSV).")
+    ] = None,
     shown: Annotated[
         bool, typer.Option("--print", help="Print the policy, to be copied and edited, and do nothing else.")
     ] = False,
@@ -51,7 +57,7 @@ def deidentify(
         done = run_deidentify(
             source,
             to,
-            asked=Asked(policy=policy, key=key, form=form),
+            asked=Asked(policy=policy, key=key, form=form, old_key=old_key, mapping=mapping),
             made=datetime.now(UTC),
             progress=progress,
         )

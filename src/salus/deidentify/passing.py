@@ -15,6 +15,7 @@ from salus.deidentify.free_text import TextScrubber
 from salus.deidentify.key import Key
 from salus.deidentify.known_patient import NOBODY, KnownPatient
 from salus.deidentify.policy import Policy, TextHow
+from salus.deidentify.rekeying import Rekeying
 from salus.errors import BooksUnbalanced, ScrubberMissing
 
 US_POSTCODE = re.compile(r"(\d{5})(?:-?\d{4})?", re.ASCII)
@@ -78,7 +79,13 @@ class Passing:
     """What records pass through. ``as_of_year``: against which ages are reckoned."""
 
     def __init__(
-        self, policy: Policy, key: Key, *, as_of_year: int, scrubber: TextScrubber | None = None
+        self,
+        policy: Policy,
+        key: Key,
+        *,
+        as_of_year: int,
+        scrubber: TextScrubber | None = None,
+        rekeying: Rekeying | None = None,
     ) -> None:
         if policy.rules.free_text is TextHow.SCRUB and scrubber is None:
             raise ScrubberMissing(
@@ -93,9 +100,18 @@ class Passing:
         self.quasi: dict[str, dict[str, str]] = {}
         self.quasi_before: dict[str, dict[str, str]] = {}
         self._scrubber = scrubber
-        self.pseudonym: Callable[[str, str], str] = lru_cache(REMEMBERED)(key.pseudonym)
-        self.number: Callable[[str, str], int] = lru_cache(REMEMBERED)(key.number)
+        self._rekeying = rekeying
+        self.pseudonym: Callable[[str, str], str] = lru_cache(REMEMBERED)(self._pseudonym)
+        self.number: Callable[[str, str], int] = lru_cache(REMEMBERED)(self._number)
         self.forget()
+
+    def _pseudonym(self, kind: str, text: str) -> str:
+        made = self.key.pseudonym(kind, text)
+        return self._rekeying.name(kind, text, made) if self._rekeying else made
+
+    def _number(self, kind: str, text: str) -> int:
+        made = self.key.number(kind, text)
+        return self._rekeying.number(kind, text, made) if self._rekeying else made
 
     def forget(self) -> None:
         """Look anew at whose a number is: more is known of patients than before."""

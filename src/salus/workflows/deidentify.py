@@ -10,13 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-import polars as pl
-
-from salus import __version__
 from salus.deidentify import risk
 from salus.deidentify.csv_passage import pass_csv
 from salus.deidentify.fhir_passage import Advance, pass_fhir
-from salus.deidentify.field_books import Fate
 from salus.deidentify.free_text import TextScrubber
 from salus.deidentify.hl7v2_passage import pass_hl7v2
 from salus.deidentify.key import Key
@@ -24,10 +20,12 @@ from salus.deidentify.omop_passage import pass_omop
 from salus.deidentify.passing import Passing
 from salus.deidentify.policy import Policy, RiskAsked
 from salus.deidentify.read_policy import read_policy
+from salus.deidentify.rekeying import Rekeying, rekeying
 from salus.errors import InputMissing, OutputTaken, PseudonymKeyMissing, RiskTooHigh, UsageProblem
-from salus.findings import Finding, file_digest, write_bundle
+from salus.findings import file_digest, write_bundle
 from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
+from salus.workflows.deidentify_books import books_of, findings, quasi_table, risk_told
 from salus.workflows.ingest_parts import read_key
 from salus.workflows.pages.deidentify_sheet import deidentify_sheet
 from salus.workflows.pages.render import one_file
@@ -60,12 +58,17 @@ SUFFIXES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What shall be done by which policy under which key. ``form``: None: by the names of the files."""
+    """What shall be done by which policy under which key. ``form``: None: by the names of the files.
+
+    ``old_key`` and ``mapping``: write there what each pseudonym was under the old key.
+    """
 
     policy: str
     key: Path | None
     form: Form | None = None
     scrubber: TextScrubber | None = None
+    old_key: Path | None = None
+    mapping: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,32 +95,17 @@ def deidentify(
             where="salus deidentify",
             fix="make one with `openssl rand -hex 32 > key`, keep it apart from the data, and give --key key",
         )
-    check_apart(source, to, asked.key)
+    check_apart(source, to, asked)
     form = asked.form or form_of(source)
     check_named(policy, form)
-    size = sum(path.stat().st_size for path in _files(source))
-    with whole_folder(to, mark=BOOKS_FILE) as folder:
+    old = Key(read_key(asked.old_key)) if asked.old_key else None
+    with whole_folder(to, mark=BOOKS_FILE) as folder, rekeying(old, asked.mapping) as mapping:
         (folder / DATA).mkdir()
-        passing = _passed(
-            source, folder / DATA, _Run(policy, Key(secret), made.year, form, asked.scrubber), size, progress
-        )
+        run = _Run(policy, Key(secret), made.year, form, asked.scrubber, mapping)
+        passing = _passed(source, folder / DATA, run, progress)
         passing.tally.check()
-        books = _books(passing, form, made)
-        (folder / BOOKS_FILE).write_text(
-            json.dumps(books, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        digest = _digest(folder / DATA)
-        sheet = deidentify_sheet(books, passing.tally.sample, made=made.isoformat(), digest=digest)
-        (folder / PAGE_FILE).write_text(one_file(sheet, {}), encoding="utf-8")
-        subjects = {"policy": policy.digest, "deidentified": digest}
-        write_bundle(
-            folder / EVIDENCE,
-            findings(passing, subjects, made.isoformat()),
-            tables={},
-            subjects=subjects,
-            created=made.isoformat(),
-        )
-    tally, told = passing.tally, _risk_told(passing)
+        books = _tell(folder, passing, form, made)
+    tally, told = passing.tally, risk_told(passing)
     return Deidentified(
         folder=to,
         books=books,
@@ -129,6 +117,18 @@ def deidentify(
     )
 
 
+def _tell(folder: Path, passing: Passing, form: Form, made: datetime) -> dict[str, object]:
+    """Write the books, the page and the facts beside the data."""
+    books, digest = books_of(passing, form.value, made), _digest(folder / DATA)
+    (folder / BOOKS_FILE).write_text(json.dumps(books, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sheet = deidentify_sheet(books, passing.tally.sample, made=made.isoformat(), digest=digest)
+    (folder / PAGE_FILE).write_text(one_file(sheet, {}), encoding="utf-8")
+    subjects = {"policy": passing.policy.digest, "deidentified": digest}
+    found = findings(passing, subjects, made.isoformat())
+    write_bundle(folder / EVIDENCE, found, tables={}, subjects=subjects, created=made.isoformat())
+    return books
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     policy: Policy
@@ -136,15 +136,18 @@ class _Run:
     year: int
     form: Form
     scrubber: TextScrubber | None
+    rekeying: Rekeying | None
 
     def passing(self) -> Passing:
         """A fresh pass with empty books."""
-        return Passing(self.policy, self.key, as_of_year=self.year, scrubber=self.scrubber)
+        return Passing(
+            self.policy, self.key, as_of_year=self.year, scrubber=self.scrubber, rekeying=self.rekeying
+        )
 
 
-def _passed(source: Path, data: Path, run: _Run, size: int, progress: Progress) -> Passing:
+def _passed(source: Path, data: Path, run: _Run, progress: Progress) -> Passing:
     """Pass everything; where a group of patients alike is too small, once more without what makes them stand out."""
-    passing = run.passing()
+    passing, size = run.passing(), sum(path.stat().st_size for path in _files(source))
     with progress.step("De-identifying", total=size, unit="bytes") as step:
         PASSES[run.form](source, data, passing, step.advance)
     asked = run.policy.risk
@@ -175,22 +178,14 @@ def too_few_alike(passing: Passing, asked: RiskAsked) -> frozenset[str]:
     return frozenset(number for number, gone in zip(passing.quasi, marked, strict=True) if gone)
 
 
-def quasi_table(passing: Passing, asked: RiskAsked, *, before: bool = False) -> pl.DataFrame:
-    """What passed (or what the source said) of each patient that others may know: a row a patient."""
-    rows = passing.quasi_before if before else passing.quasi
-    return pl.DataFrame(
-        {name: [row.get(name) for row in rows.values()] for name in asked.quasi_identifiers},
-        schema=dict.fromkeys(asked.quasi_identifiers, pl.String),
-    )
-
-
-def check_apart(source: Path, to: Path, key: Path) -> None:
-    """Refuse an output that is there, and input, output and key that lie inside each other (SAL-175)."""
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+def check_apart(source: Path, to: Path, asked: Asked) -> None:
+    """Refuse an output that is there, and input, output and keys that lie inside each other (SAL-175)."""
+    taken = to.exists() and (not to.is_dir() or any(to.iterdir()))
+    if taken or (asked.mapping is not None and asked.mapping.exists()):
         raise OutputTaken(
-            f"'{to.name}' holds something already, and nothing is overwritten",
+            f"'{to.name if taken else 'the mapping'}' holds something already, and nothing is overwritten",
             where="salus deidentify --to",
-            fix="name a new folder",
+            fix="name a new folder, and a new file for a mapping",
         )
     if not source.exists():
         raise InputMissing(
@@ -198,14 +193,23 @@ def check_apart(source: Path, to: Path, key: Path) -> None:
             where="salus deidentify IN",
             fix="check the path",
         )
-    places = {"input": source.resolve(), "output": to.resolve(), "key": key.resolve()}
-    for inner, outer in (("output", "input"), ("input", "output"), ("key", "output"), ("key", "input")):
-        if places[inner].is_relative_to(places[outer]):
-            raise OutputTaken(
-                f"the {inner} lies inside the {outer}",
-                where="salus deidentify",
-                fix="keep input, output and key in folders of their own",
-            )
+    if (asked.mapping is None) != (asked.old_key is None):
+        raise UsageProblem(
+            "a mapping needs the old key, and the old key a place for the mapping",
+            where="salus deidentify",
+            fix="give both --old-key FILE and --mapping FILE, or neither",
+        )
+    data = {"input": source.resolve(), "output": to.resolve()}
+    secret = {"key": asked.key, "old key": asked.old_key, "mapping": asked.mapping}
+    inner = data | {name: path.resolve() for name, path in secret.items() if path is not None}
+    for name, path in inner.items():
+        for outer, folder in data.items():
+            if name != outer and path.is_relative_to(folder):
+                raise OutputTaken(
+                    f"the {name} lies inside the {outer}",
+                    where="salus deidentify",
+                    fix="keep input, output and keys in folders of their own",
+                )
 
 
 def check_named(policy: Policy, form: Form) -> None:
@@ -241,106 +245,3 @@ def _digest(data: Path) -> str:
     """One digest of all files, whatever else lies beside them."""
     told = [f"{path.name} {file_digest(path)}" for path in sorted(data.iterdir())]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
-
-
-def _books(passing: Passing, form: Form, made: datetime) -> dict[str, object]:
-    policy, tally, told = passing.policy, passing.tally, _risk_told(passing)
-    kinds = sorted({*tally.read, *tally.written, *tally.left_out, *(kind for kind, _ in tally.rejected)})
-    return {
-        "form": 1,
-        "made": made.isoformat(),
-        "salus": __version__,
-        "policy": {
-            name: getattr(policy, name)
-            for name in ("name", "title", "version", "basis", "does_not_promise", "digest")
-        },
-        "key": passing.key.name,
-        "ages_as_of": passing.as_of_year,
-        "records_as": form.value,
-        "records": {
-            kind: {
-                "read": tally.read[kind],
-                "written": tally.written[kind],
-                "left_out": tally.left_out[kind],
-                "rejected": sum(count for (of, _), count in tally.rejected.items() if of == kind),
-            }
-            for kind in kinds
-            if tally.read[kind]
-        },
-        "rejected": [
-            {"kind": kind, "reason": reason, "records": count}
-            for (kind, reason), count in sorted(tally.rejected.items())
-        ],
-        "rejected_at": [
-            {"file": file, "line": line, "reason": reason} for file, line, reason in tally.places
-        ],
-        "fields": passing.books.as_json(),
-        "files": sorted(tally.files),
-        "risk": told[0] if told else None,
-    }
-
-
-def _risk_told(passing: Passing) -> tuple[dict[str, object], int] | None:
-    asked = passing.policy.risk
-    if asked is None or not passing.quasi:
-        return None
-    table, named = quasi_table(passing, asked), asked.quasi_identifiers
-    before = quasi_table(passing, asked, before=True)
-    k, found = risk.smallest_group(table, named), risk.prosecutor(table, named, asked.threshold)
-    told: dict[str, object] = {
-        "quasi_identifiers": list(named),
-        "patients": table.height,
-        "k_asked": asked.k,
-        "smallest_group": k,
-        "smallest_group_before": risk.smallest_group(before, named),
-        "suppressed_patients": len(passing.suppressed),
-        "threshold": asked.threshold,
-        "prosecutor_highest": found.highest,
-        "prosecutor_average": found.average,
-        "prosecutor_above_threshold": found.above,
-        "information_lost": {name: risk.information_lost(before[name], table[name]) for name in named},
-    }
-    return told, k
-
-
-def findings(passing: Passing, digests: dict[str, str], created: str) -> list[Finding]:
-    """Facts for gates, without thresholds."""
-    counts, tally = passing.books.counts, passing.tally
-    removed = sum(count for (_, fate), count in counts.items() if fate is Fate.REMOVED)
-    met, read, patients = passing.books.met, tally.read.total(), len(passing.quasi)
-
-    def finding(metric: str, value: float | None, method: str, reason: str = "") -> Finding:
-        return Finding(
-            metric=metric,
-            population="all patients of the source",
-            value=value,
-            patients=patients,
-            events=read,
-            method=method,
-            reason=reason,
-            created=created,
-            digests=digests,
-        )
-
-    found = [
-        finding(
-            "deidentify.fields_removed_share",
-            removed / met if met else None,
-            "values removed over values met",
-        ),
-        finding(
-            "deidentify.records_rejected_share",
-            tally.rejected.total() / read if read else None,
-            "records rejected over records read",
-        ),
-    ]
-    told, asked = _risk_told(passing), passing.policy.risk
-    if told and asked:
-        method = "groups alike in " + ", ".join(asked.quasi_identifiers)
-        found.append(finding("deidentify.smallest_group", float(told[1]), method))
-        found.append(
-            finding(
-                "deidentify.prosecutor_risk", 1 / told[1] if told[1] else None, f"1 / smallest of {method}"
-            )
-        )
-    return found
