@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from benchmarks import planted_identifiers as planted
 from salus.cli import main
+from salus.deidentify.free_text import ScrubbedText
 from salus.deidentify.key import Key
+from salus.deidentify.known_patient import KnownPatient
 from salus.deidentify.policy import SHIPPED
 from salus.deidentify.read_policy import policy_file, read_policy
 from salus.findings import read_bundle
@@ -329,3 +332,61 @@ def test_who_holds_both_keys_can_tell_which_old_pseudonym_became_which(tmp_path:
     assert ("Patient", old, fresh) in told
     assert mapping.stat().st_mode & 0o077 == 0
     assert planted.ID not in mapping.read_text() and old not in planted.whole(tmp_path / "out")
+
+
+class _Blackens:
+    """A scrubber that takes out what is known of the patient, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[KnownPatient] = []
+
+    def scrub(self, text: str, patient: KnownPatient) -> ScrubbedText:
+        self.told.append(patient)
+        for one in (*patient.names, *patient.addresses, *patient.identifiers):
+            text = text.replace(one, "X")
+        return ScrubbedText(text, {"known": 1})
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_scrubber_is_told_who_the_patient_is(tmp_path: Path, key: Path, form: Form):
+    """The name from the structured record stands in the text, and is taken out."""
+    name = policy(tmp_path, "safe-harbor")
+    text = Path(name).read_text().replace("free_text: remove", "free_text: scrub")
+    Path(name).write_text(text.replace("      born:", "      name: remove - a name\n      born:"))
+    scrubber = _Blackens()
+    asked = Asked(policy=name, key=key, form=form, scrubber=scrubber)
+    done = deidentify(WRITERS[form](tmp_path / "in"), tmp_path / "out", asked=asked, made=MADE)
+    about = {one.number for one in scrubber.told} - {""}
+    assert about == {_number(form)}
+    assert any("scrubbed" in row for row in done.books["fields"].values())
+    left = planted.whole(tmp_path / "out" / "data")
+    assert "X" in re.findall(r"\w+", left)
+    known = "Quillfeather" if form is not Form.OMOP else "Zephyrgasse"  # OMOP has places, and no names
+    assert known not in left
+
+
+def test_parquet_stays_parquet_with_its_types(tmp_path: Path, key: Path):
+    (tmp_path / "in").mkdir()
+    pl.DataFrame(
+        {"person_id": [7], "year_of_birth": [1950], "person_source_value": ["Quillfeather"]}
+    ).write_parquet(tmp_path / "in" / "person.parquet")
+    moments = [datetime(2019, 3, 17, 8), datetime(2019, 3, 24, 9, 30)]
+    visits = {
+        "visit_occurrence_id": [1],
+        "person_id": [7],
+        "visit_start_date": [moments[0].date()],
+        "visit_start_datetime": [moments[0]],
+        "visit_end_datetime": [moments[1]],
+    }
+    pl.DataFrame(visits).write_parquet(tmp_path / "in" / "visit_occurrence.parquet")
+    pl.DataFrame(visits).clear().write_parquet(tmp_path / "in" / "visit_detail.parquet")
+    deidentify(
+        tmp_path / "in", tmp_path / "out", asked=Asked(policy="gdpr-pseudonymisation", key=key), made=MADE
+    )
+    shift = Key(SECRET).date_shift("7", most_days=365, keep_weekday=True)
+    row = pl.read_parquet(tmp_path / "out" / "data" / "visit_occurrence.parquet").row(0, named=True)
+    assert row["person_id"] == Key(SECRET).number("Patient", "7")
+    assert row["visit_start_date"] == moments[0].date() + shift
+    assert [row["visit_start_datetime"], row["visit_end_datetime"]] == [one + shift for one in moments]
+    assert "Quillfeather" not in pl.read_parquet(tmp_path / "out" / "data" / "person.parquet").columns
+    assert pl.read_parquet(tmp_path / "out" / "data" / "visit_detail.parquet").is_empty()

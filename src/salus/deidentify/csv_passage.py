@@ -113,9 +113,8 @@ class _CsvPass:
         roles |= {plan.name: "identifier" for plan in self.plans if plan.action is Action.PSEUDONYM}
         roles |= {plan.name: "name" for plan in self.plans if plan.action is Action.REMOVE}
         roles[self.table.patient] = "number"
-        known = dict(self.passing.known)
+        known = self.passing.known
         for row in rows.iter_rows(named=True):
             person = known_row(row, roles)
             known[person.number] = known.get(person.number, person).joined(person)
-        self.passing.known = known
         self.passing.forget()

@@ -95,7 +95,7 @@ class Passing:
             )
         self.policy, self.key, self.as_of_year = policy, key, as_of_year
         self.books, self.tally = FieldBooks(), Tally()
-        self.known: Mapping[str, KnownPatient] = {}
+        self.known: dict[str, KnownPatient] = {}
         self.suppressed: frozenset[str] = frozenset()
         self.quasi: dict[str, dict[str, str]] = {}
         self.quasi_before: dict[str, dict[str, str]] = {}
@@ -118,7 +118,8 @@ class Passing:
         self.whose: Callable[[str], Whose] = lru_cache(REMEMBERED)(self._whose)
 
     def _whose(self, number: str) -> Whose:
-        return Whose(number, self.policy.rules.dates.shift(self.key, number), self.known.get(number, NOBODY))
+        known = self.known.get(number) or KnownPatient(number=number)
+        return Whose(number, self.policy.rules.dates.shift(self.key, number), known)
 
     @property
     def wants_known(self) -> bool:

@@ -88,6 +88,8 @@ class TableFile:
     def _parquet(self) -> Iterator[Batch]:
         try:
             with pq.ParquetFile(self.path) as file:
+                if not file.metadata.num_rows:
+                    yield Batch(rows=cast(pl.DataFrame, pl.from_arrow(file.schema_arrow.empty_table())))
                 for batch in file.iter_batches(ROWS):
                     yield Batch(rows=cast(pl.DataFrame, pl.from_arrow(batch)))
         except (OSError, pa.ArrowException) as error:
