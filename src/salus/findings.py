@@ -68,6 +68,12 @@ METRICS: Mapping[str, Metric] = {
     "privacy.likelihood_auc": Metric("membership attack by the likelihood of the record", "down"),
     "privacy.density_auc": Metric("membership attack by the density of synthetic patients", "down"),
     "privacy.nearest_auc": Metric("membership attack by the nearest synthetic patient; sees little", "down"),
+    "deidentify.fields_removed_share": Metric("share of values that the policy took out", "up"),
+    "deidentify.records_rejected_share": Metric("share of records that could not pass", "down"),
+    "deidentify.smallest_group": Metric("smallest group of patients alike in what others may know (k)", "up"),
+    "deidentify.prosecutor_risk": Metric(
+        "highest risk of being recognised by who knows one is in it", "down"
+    ),
     "forecast.auroc": Metric("share of pairs that the forecast tells apart", "up"),
     "forecast.auprc": Metric("average precision of the forecast", "up"),
     "forecast.brier": Metric("mean squared error of the risk", "down"),
@@ -84,6 +90,7 @@ ABOUT_WHAT: Mapping[str, tuple[str, ...]] = {
     "utility": ("timeline", "synthetic", "task"),
     "privacy": ("timeline", "synthetic", "model"),
     "forecast": ("timeline", "model", "task", "forecast"),
+    "deidentify": ("policy", "deidentified"),
 }
 """What each kind of finding is measured on and must name where it lies: otherwise it could be about any other."""
 
@@ -106,7 +113,7 @@ class Finding:
     """One measured fact, without any threshold: judging is somebody else's work.
 
     ``created``: when it was measured, ISO 8601 with zone. ``site``: the data set's name. ``digests``: SHA-256 of what
-    was measured, by role (timeline, synthetic, model, task, forecast).
+    was measured, by role (timeline, synthetic, model, task, forecast, policy, deidentified).
     """
 
     metric: str

@@ -76,6 +76,13 @@ COMMANDS: dict[str, Command] = {
         "The road, step by step",
         "salus listen --mllp 127.0.0.1:2575 --to build/messages",
     ),
+    "deidentify": Command(
+        "salus.cli.deidentify",
+        "deidentify",
+        "Write what may pass of records, by a policy you can read and edit",
+        "The road, step by step",
+        "salus deidentify my/records --to my/released --policy safe-harbor --key my/key",
+    ),
     "link": Command(
         "salus.cli.link",
         "link",

@@ -4,6 +4,7 @@
     ├── SourceError        1xx  ways in and fetching
     ├── OutletError        15x  ways out
     ├── LinkageError       16x  one patient in many systems
+    ├── DeidentifyError    17x  what may pass
     ├── TimelineError      2xx  units, timeline, quality
     ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
@@ -19,6 +20,16 @@ A code is never reused. Messages hold counts, file names and codes, never a pati
 
 from __future__ import annotations
 
+from salus.errors.deidentify import (
+    DeidentifyError,
+    OutputTaken,
+    PolicyMissing,
+    PolicyNameUnknown,
+    PolicyValueWrong,
+    PseudonymKeyMissing,
+    RiskTooHigh,
+    ScrubberMissing,
+)
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
     BudgetTooSmall,
@@ -139,6 +150,7 @@ __all__ = [
     "ColumnMissing",
     "ConditionRefused",
     "ConditionUnmet",
+    "DeidentifyError",
     "DiskFull",
     "DriverMissing",
     "EvidenceError",
@@ -181,6 +193,10 @@ __all__ = [
     "OtherTimeline",
     "OutOfMemory",
     "OutletError",
+    "OutputTaken",
+    "PolicyMissing",
+    "PolicyNameUnknown",
+    "PolicyValueWrong",
     "PortTaken",
     "PrivacyRefused",
     "ProgrammeError",
@@ -189,11 +205,14 @@ __all__ = [
     "ProtocolFileError",
     "ProtocolFrozen",
     "ProtocolValueError",
+    "PseudonymKeyMissing",
     "RayMissing",
     "ReasonMissing",
     "ReasonTells",
+    "RiskTooHigh",
     "RunError",
     "SalusError",
+    "ScrubberMissing",
     "SealBroken",
     "ServerTrouble",
     "SettingsRefused",

@@ -103,3 +103,13 @@ def json_name(name: str, kind: str) -> str:
     'valueDateTime'
     """
     return name + kind[0].upper() + kind[1:]
+
+
+@cache
+def all_types() -> tuple[str, ...]:
+    """The names of all types with elements: resources, their parts, data types.
+
+    >>> "Observation" in all_types(), "Observation.component" in all_types(), "Period" in all_types()
+    (True, True, True)
+    """
+    return tuple(_table())
