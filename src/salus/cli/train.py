@@ -14,6 +14,7 @@ from salus.trajectory.learner import SHARES
 from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.privacy import Privacy
 from salus.trajectory.sizes import Scale
+from salus.workflows.canaries_file import CANARIES_FILE, AuditChoices
 from salus.workflows.train import TrainChoices, TrainResult
 from salus.workflows.train import train as train_model
 from salus.workflows.train_private import PrivateChoices
@@ -32,6 +33,16 @@ DELTA_OPTION = Annotated[
     float | None,
     typer.Option(
         help="Chance δ that the promise fails; a tenth of 1 in so many patients or less if left out."
+    ),
+]
+
+
+AUDIT_OPTION = Annotated[
+    int | None,
+    typer.Option(
+        help="Let a fair coin leave out about half of so many training patients, to measure what the model gives "
+        "away: 1,000 can show an ε of 5.",
+        metavar="N",
     ),
 ]
 
@@ -63,6 +74,7 @@ def train(
     private: PRIVATE_OPTION = False,
     epsilon: EPSILON_OPTION = None,
     delta: DELTA_OPTION = None,
+    audit: AUDIT_OPTION = None,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
@@ -75,10 +87,16 @@ def train(
         memorisation=memorisation,
         device=device,
         private=_budget(private, epsilon, delta),
+        audit=None if audit is None else AuditChoices(canaries=audit),
     )
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = _proved(result.privacy) if result.privacy else _measured(result)
+    if result.canaries is not None:
+        told += [
+            f"for an audit: of {result.canaries:,} patients a coin left out about half; {CANARIES_FILE} in the "
+            "model's folder says whom: take it out before the model goes to anybody else",
+        ]
     console.result(result, as_json, [*told, f"model: {result.model}"])
 
 

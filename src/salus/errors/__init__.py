@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
+    AuditBroken,
+    AuditRefused,
     BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
@@ -33,6 +35,7 @@ from salus.errors.model import (
     ModelMissing,
     ModelNotWritten,
     ModelOtherVersion,
+    NotAudited,
     NothingToCompare,
     OtherTimeline,
     PrivacyRefused,
@@ -123,6 +126,8 @@ from salus.errors.run import (
 __all__ = [
     "AddressRefused",
     "AnswerStrange",
+    "AuditBroken",
+    "AuditRefused",
     "BooksUnbalanced",
     "BudgetTooSmall",
     "BundleBroken",
@@ -160,6 +165,7 @@ __all__ = [
     "ModelNotWritten",
     "ModelOtherVersion",
     "NoSuchLine",
+    "NotAudited",
     "NothingToCompare",
     "NothingToExport",
     "NothingToReport",
