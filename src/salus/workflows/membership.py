@@ -53,7 +53,7 @@ def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
     if attacked.model is not None:
         events = events.filter(~pl.col("subject_id").is_in(left_out_of(attacked.model)))
     codes, settings = read_codes(attacked.timeline), read_settings(attacked.timeline)
-    chosen = choose(_eligible(events, codes, attacked.members), seed=seed)
+    chosen = choose(eligible(events, codes, attacked.members), seed=seed)
     drawn = [person for group in chosen.values() for person in group]
     events = events.filter(pl.col("subject_id").is_in(drawn)).drop("split")
     nats = pl.DataFrame(schema=NATS)
@@ -97,7 +97,7 @@ def choose(people: Mapping[str, list[int]], *, seed: int) -> dict[str, list[int]
     }
 
 
-def _eligible(
+def eligible(
     events: pl.DataFrame, codes: pl.DataFrame, members: tuple[int, ...] | None
 ) -> dict[str, list[int]]:
     """Patients to whom something happened at a known time, by split."""
