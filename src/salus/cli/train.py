@@ -23,7 +23,7 @@ PRIVATE_OPTION = Annotated[
     bool,
     typer.Option(
         "--private",
-        help="Train with differential privacy of each patient; needs --epsilon; of the others --seed alone counts.",
+        help="Train with differential privacy of each patient; needs --epsilon.",
     ),
 ]
 EPSILON_OPTION = Annotated[
@@ -40,8 +40,7 @@ DELTA_OPTION = Annotated[
 AUDIT_OPTION = Annotated[
     int | None,
     typer.Option(
-        help="Let a fair coin leave out about half of so many training patients, to measure what the model gives "
-        "away: 1,000 can show an ε of 5.",
+        help="For an audit, leave out half of N patients by coin: 1,000.",
         metavar="N",
     ),
 ]
@@ -92,12 +91,7 @@ def train(
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = _proved(result.privacy) if result.privacy else _measured(result)
-    if result.canaries is not None:
-        told += [
-            f"for an audit: of {result.canaries:,} patients a coin left out about half; {CANARIES_FILE} in the "
-            "model's folder says whom: take it out before the model goes to anybody else",
-        ]
-    console.result(result, as_json, [*told, f"model: {result.model}"])
+    console.result(result, as_json, [*told, *_auditable(result.canaries), f"model: {result.model}"])
 
 
 def _budget(private: bool, epsilon: float | None, delta: float | None) -> PrivateChoices | None:
@@ -111,6 +105,15 @@ def _budget(private: bool, epsilon: float | None, delta: float | None) -> Privat
             fix="write --private --epsilon 3, with another number where less or more may be given away",
         )
     return None
+
+
+def _auditable(canaries: int | None) -> list[str]:
+    if canaries is None:
+        return []
+    return [
+        f"for an audit: of {canaries:,} patients a coin left out about half; {CANARIES_FILE} in the model's folder "
+        "says whom: take it out before the model goes to anybody else"
+    ]
 
 
 def _measured(result: TrainResult) -> list[str]:
