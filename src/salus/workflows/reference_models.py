@@ -41,7 +41,7 @@ class ReferenceChoices:
     """How many reference models, and how often each passes over its half: cheap ones, beside the model attacked."""
 
     models: int = 6
-    passes: int = 8
+    passes: int = 4
 
     def check(self) -> None:
         """Raise SettingsRefused (SAL-308) for numbers that make no attack."""
