@@ -115,7 +115,9 @@ def members_of(timeline: Path, *, seed: int) -> tuple[int, ...]:
     return tuple(sorted(train.sample(min(MOST, len(train)), seed=seed).to_list()))
 
 
-def overfit(timeline: Path, to: Path, *, patients: tuple[int, ...], seed: int) -> dict[str, Json]:
+def overfit(
+    timeline: Path, to: Path, *, patients: tuple[int, ...], seed: int, minutes: float = MINUTES
+) -> dict[str, Json]:
     """Learn ``patients`` by heart: no dropout, no weight decay, and the training patients decide when to stop."""
     settings, codes = read_settings(timeline), read_codes(timeline)
     events = read_timeline(timeline)
@@ -125,7 +127,7 @@ def overfit(timeline: Path, to: Path, *, patients: tuple[int, ...], seed: int) -
     wanted = TrainSettings(
         data=timeline_digest(timeline),
         seed=seed,
-        minutes=MINUTES,
+        minutes=minutes,
         dropout=0.0,
         wait_dropout=0.0,
         weight_decay=0.0,

@@ -74,6 +74,11 @@ METRICS: Mapping[str, Metric] = {
     "deidentify.prosecutor_risk": Metric(
         "highest risk of being recognised by who knows one is in it", "down"
     ),
+    "privacy.empirical_epsilon": Metric("ε that the model gives away at least, shown by an audit", "down"),
+    "privacy.canary_auc": Metric("how well canaries trained on are told from those left out", "down"),
+    "privacy.reference_auc": Metric("membership attack with reference models (LiRA)", "down"),
+    "privacy.reference_tpr_1": Metric("members caught at 1 % false alarms, with reference models", "down"),
+    "privacy.reference_tpr_01": Metric("members caught at 0.1 % false alarms, with reference models", "down"),
     "forecast.auroc": Metric("share of pairs that the forecast tells apart", "up"),
     "forecast.auprc": Metric("average precision of the forecast", "up"),
     "forecast.brier": Metric("mean squared error of the risk", "down"),

@@ -14,6 +14,7 @@ from salus.trajectory.learner import SHARES
 from salus.trajectory.memorisation import MOST_TOLD_APART
 from salus.trajectory.privacy import Privacy
 from salus.trajectory.sizes import Scale
+from salus.workflows.canaries_file import CANARIES_FILE, AuditChoices
 from salus.workflows.train import TrainChoices, TrainResult
 from salus.workflows.train import train as train_model
 from salus.workflows.train_private import PrivateChoices
@@ -22,7 +23,7 @@ PRIVATE_OPTION = Annotated[
     bool,
     typer.Option(
         "--private",
-        help="Train with differential privacy of each patient; needs --epsilon; of the others --seed alone counts.",
+        help="Train with differential privacy of each patient; needs --epsilon.",
     ),
 ]
 EPSILON_OPTION = Annotated[
@@ -32,6 +33,15 @@ DELTA_OPTION = Annotated[
     float | None,
     typer.Option(
         help="Chance δ that the promise fails; a tenth of 1 in so many patients or less if left out."
+    ),
+]
+
+
+AUDIT_OPTION = Annotated[
+    int | None,
+    typer.Option(
+        help="For an audit, leave out half of N patients by coin: 1,000.",
+        metavar="N",
     ),
 ]
 
@@ -63,6 +73,7 @@ def train(
     private: PRIVATE_OPTION = False,
     epsilon: EPSILON_OPTION = None,
     delta: DELTA_OPTION = None,
+    audit: AUDIT_OPTION = None,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
@@ -75,11 +86,12 @@ def train(
         memorisation=memorisation,
         device=device,
         private=_budget(private, epsilon, delta),
+        audit=None if audit is None else AuditChoices(canaries=audit),
     )
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = _proved(result.privacy) if result.privacy else _measured(result)
-    console.result(result, as_json, [*told, f"model: {result.model}"])
+    console.result(result, as_json, [*told, *_auditable(result.canaries), f"model: {result.model}"])
 
 
 def _budget(private: bool, epsilon: float | None, delta: float | None) -> PrivateChoices | None:
@@ -93,6 +105,15 @@ def _budget(private: bool, epsilon: float | None, delta: float | None) -> Privat
             fix="write --private --epsilon 3, with another number where less or more may be given away",
         )
     return None
+
+
+def _auditable(canaries: int | None) -> list[str]:
+    if canaries is None:
+        return []
+    return [
+        f"for an audit: of {canaries:,} patients a coin left out about half; {CANARIES_FILE} in the model's folder "
+        "says whom: take it out before the model goes to anybody else"
+    ]
 
 
 def _measured(result: TrainResult) -> list[str]:

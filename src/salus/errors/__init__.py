@@ -9,7 +9,7 @@
     ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
-    ├── EvidenceError      45x  findings
+    ├── EvidenceError      45x  findings; 47x audits
     ├── RunError           5xx  commands and jobs
     ├── ProgrammeError     6xx  protocols and gates
     ├── UseCaseError       65x  use cases
@@ -32,6 +32,8 @@ from salus.errors.deidentify import (
 )
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
+    AuditBroken,
+    AuditRefused,
     BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
@@ -45,6 +47,7 @@ from salus.errors.model import (
     ModelMissing,
     ModelNotWritten,
     ModelOtherVersion,
+    NotAudited,
     NothingToCompare,
     OtherTimeline,
     PrivacyRefused,
@@ -141,6 +144,8 @@ __all__ = [
     "AddressRefused",
     "AnswerStrange",
     "AtRestError",
+    "AuditBroken",
+    "AuditRefused",
     "BooksUnbalanced",
     "BudgetTooSmall",
     "BundleBroken",
@@ -181,6 +186,7 @@ __all__ = [
     "ModelNotWritten",
     "ModelOtherVersion",
     "NoSuchLine",
+    "NotAudited",
     "NothingToCompare",
     "NothingToExport",
     "NothingToReport",

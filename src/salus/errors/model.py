@@ -147,3 +147,21 @@ class BundleBroken(EvidenceError):
     """A file of a folder of evidence is missing, cut short or changed."""
 
     code = "SAL-453"
+
+
+class AuditRefused(EvidenceError):
+    """An audit could show nothing: too few canaries, or more than there are patients."""
+
+    code = "SAL-470"
+
+
+class NotAudited(EvidenceError):
+    """A model was trained without an audit, or the file of its canaries is not there."""
+
+    code = "SAL-471"
+
+
+class AuditBroken(EvidenceError):
+    """The file of a model's canaries was changed, cut short, or belongs to another model or timeline."""
+
+    code = "SAL-472"

@@ -36,6 +36,22 @@ def auprc(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Fl
     return _ratio((with_it[:, ::-1] * precision).sum(axis=1), with_it.sum(axis=1))
 
 
+def found_at(outcome: Floats, risk: Floats, *, false_alarms: float, weights: Floats | None = None) -> Floats:
+    """Share of those with the outcome who are found where at most ``false_alarms`` of the others are alarmed too.
+
+    The threshold is one of the risks, ties as one; nothing is interpolated between two of them.
+
+    >>> found_at(np.array([0, 0, 1, 1.0]), np.array([0.1, 0.5, 0.4, 0.8]), false_alarms=0.1).tolist()
+    [0.5]
+    """
+    with_it, without = (each[:, ::-1] for each in _by_threshold(outcome, risk, weights=weights))
+    alarmed = _ratio(np.cumsum(without, axis=1), without.sum(axis=1)[:, None])
+    found = _ratio(np.cumsum(with_it, axis=1), with_it.sum(axis=1)[:, None])
+    known = np.isfinite(alarmed).all(axis=1) & np.isfinite(found).all(axis=1)
+    best: Floats = np.where(alarmed <= false_alarms, found, 0.0).max(axis=1)
+    return np.where(known, best, np.nan)
+
+
 def brier(outcome: Floats, risk: Floats, *, weights: Floats | None = None) -> Floats:
     """Mean squared distance of the risk from what happened; 0 is perfect."""
     given = _weights(weights, len(outcome))

@@ -54,8 +54,18 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """That a model was trained for an audit: how many patients coins decided about, and the digest of their file."""
+
+    canaries: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A network with its vocabulary, settings, training log and lineage; ``privacy``: what is proved, where it is.
+
+    ``audit``: where it was trained for one.
 
     ``digest`` of model.json and of the other ``files``: known once the model has been on disk.
     """
@@ -67,6 +77,7 @@ class Model:
     lineage: Lineage
     codes: list[dict[str, object]]
     privacy: Privacy | None = None
+    audit: Audit | None = None
     digest: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -89,6 +100,7 @@ def save_model(model: Model, folder: Path) -> None:
         "lineage": asdict(model.lineage),
         "codes": model.codes,
         "privacy": None if model.privacy is None else asdict(model.privacy),
+        "audit": None if model.audit is None else asdict(model.audit),
         "files": files,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
@@ -121,6 +133,7 @@ def load_model(folder: Path) -> Model:
             lineage=Lineage(**about["lineage"]),
             codes=about["codes"],
             privacy=Privacy.read(about.get("privacy")),
+            audit=Audit(**about["audit"]) if about.get("audit") else None,
             digest=file_digest(folder / ABOUT),
             files=about["files"],
         )

@@ -40,6 +40,7 @@ def describe(folder: Path) -> ModelCard:
         knows_death=any(entry.death for entry in model.vocabulary.entries),
         differentially_private=model.privacy is not None,
         privacy=model.privacy,
+        audit=model.audit,
         settings=model.settings,
         losses=_losses(model.log),
         memorised_kept=_memorised(model.log.kept()),

@@ -21,6 +21,7 @@ from salus.trajectory.encoding import Records
 from salus.trajectory.likelihood import patient_likelihood
 from salus.trajectory.reading import read_histories
 from salus.trajectory.spreading import spread
+from salus.workflows.canaries_file import left_out_of
 
 MOST = 2_000
 """Patients a side: more would cost time and narrow the interval little."""
@@ -44,19 +45,24 @@ class Attacked:
 
 
 def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
-    """Attack up to 2,000 members (split train) and 2,000 others (split held_out), drawn by ``seed``."""
+    """Attack up to 2,000 members (split train) and 2,000 others (split held_out), drawn by ``seed``.
+
+    Canaries that an audit left out of training are neither.
+    """
     events = read_timeline(attacked.timeline)
+    if attacked.model is not None:
+        events = events.filter(~pl.col("subject_id").is_in(left_out_of(attacked.model)))
     codes, settings = read_codes(attacked.timeline), read_settings(attacked.timeline)
-    chosen = choose(_eligible(events, codes, attacked.members), seed=seed)
+    chosen = choose(eligible(events, codes, attacked.members), seed=seed)
     drawn = [person for group in chosen.values() for person in group]
     events = events.filter(pl.col("subject_id").is_in(drawn)).drop("split")
     nats = pl.DataFrame(schema=NATS)
     if attacked.model is not None and drawn:
-        nats = _nats(attacked.model, events, codes, settings=settings)
+        nats = patient_nats(attacked.model, events, codes, settings=settings)
     learnt = set(chosen["members"])
     columns = learn_columns(events.filter(~pl.col("subject_id").is_in(learnt)))
     summary = whole_record(events, columns).join(nats, on="subject_id", how="left")
-    people = {name: _people(summary, ids) for name, ids in chosen.items()}
+    people = {name: people_of(summary, ids) for name, ids in chosen.items()}
     return membership(
         Sides(
             **people,
@@ -91,7 +97,7 @@ def choose(people: Mapping[str, list[int]], *, seed: int) -> dict[str, list[int]
     }
 
 
-def _eligible(
+def eligible(
     events: pl.DataFrame, codes: pl.DataFrame, members: tuple[int, ...] | None
 ) -> dict[str, list[int]]:
     """Patients to whom something happened at a known time, by split."""
@@ -104,7 +110,7 @@ def _eligible(
     return people
 
 
-def _nats(
+def patient_nats(
     model: Path, events: pl.DataFrame, codes: pl.DataFrame, *, settings: TimelineSettings
 ) -> pl.DataFrame:
     """Nats and facts of each patient's whole record."""
@@ -124,7 +130,8 @@ def _ask(model: str, records: Records) -> pl.DataFrame:
     )
 
 
-def _people(summary: pl.DataFrame, ids: list[int]) -> People:
+def people_of(summary: pl.DataFrame, ids: list[int]) -> People:
+    """These patients in this order, by their summaries, nats and facts; who has no summary is left out."""
     rows = pl.DataFrame({"subject_id": ids}, schema={"subject_id": pl.Int64}).join(
         summary, on="subject_id", how="inner", maintain_order="left"
     )

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from salus import __version__
 from salus.errors import ModelNotWritten, SettingsRefused
 from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest
+from salus.timeline.store import read_codes, read_settings, timeline_digest
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.devices import Device, device_for
 from salus.trajectory.learner import SHARES
@@ -24,6 +24,7 @@ from salus.trajectory.reading import Lessons, Room, prepare_shards
 from salus.trajectory.shelf import WINDOW_FACTS
 from salus.trajectory.sizes import Scale, settings_for
 from salus.trajectory.training import TrainLog, TrainSettings, fit
+from salus.workflows.canaries_file import AuditChoices, Plan, plan_audit, shards_of
 from salus.workflows.code_version import code_commit
 from salus.workflows.learning_curve import draw_learning_curve
 from salus.workflows.machine import hardware, versions
@@ -56,6 +57,7 @@ class TrainResult:
     told_apart_upper: float | None
     stopped: str
     privacy: Privacy | None = None
+    canaries: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class TrainChoices:
     ``size``: how large a model, and how it is trained. ``window_facts``: how many facts are held in memory together
     where there are more. ``device``: on what to compute. ``memorisation``: training stops when a patient's loss alone
     tells training from tuning patients with an AUROC surely above it; 1: never. ``private``: train with differential
-    privacy within this budget; of the other choices only the seed then has a say.
+    privacy within this budget; of the other choices only the seed then has a say. ``audit``: a fair coin decides for
+    some patients whether they are learnt from, so that what the model gives away can be measured.
     """
 
     minutes: float = 5.5
@@ -76,31 +79,35 @@ class TrainChoices:
     window_facts: int = WINDOW_FACTS
     memorisation: float = MOST_TOLD_APART
     private: PrivateChoices | None = None
+    audit: AuditChoices | None = None
 
 
 def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress) -> TrainResult:
     """Learn to generate the patients of ``timeline``; an interrupted run of the same settings goes on.
 
-    Raises SettingsRefused (SAL-308), ModelNotWritten (SAL-309), TooFewPatients (SAL-305), LossNotFinite (SAL-303).
+    Raises SettingsRefused (SAL-308), ModelNotWritten (SAL-309), TooFewPatients (SAL-305), LossNotFinite (SAL-303),
+    AuditRefused (SAL-470).
     """
     _check(choices)
     _check_free(to)
     device_for(choices.device)
     if choices.private is not None:
         check_budget(choices.private)
-        model = private_model(timeline, choices.private, seed=choices.seed, progress=progress)
-        _write(model, to)
+        plan = plan_audit(timeline, choices.audit, draft=None) if choices.audit else None
+        model = private_model(timeline, choices.private, seed=choices.seed, progress=progress, audit=plan)
+        _write(model, to, plan)
         return _result(model, to, model.log)
     digest = timeline_digest(timeline)
     settings, codes = read_settings(timeline), read_codes(timeline)
     checkpoint = to.with_name(f".{to.name}.training")
+    plan = plan_audit(timeline, choices.audit, draft=checkpoint) if choices.audit else None
     with _room(checkpoint, choices) as room:
         with progress.step("Reading the timeline"):
-            lessons = prepare_shards(partial(read_shards, timeline), codes, settings, room=room)
+            lessons = prepare_shards(shards_of(timeline, plan), codes, settings, room=room)
         wanted = settings_for(
             choices.size,
             TrainSettings(
-                data=digest,
+                data=_data(digest, plan),
                 seed=choices.seed,
                 minutes=choices.minutes,
                 workers=choices.workers,
@@ -120,8 +127,9 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
         log=log,
         lineage=lineage,
         codes=codes.to_dicts(),
+        audit=None if plan is None else plan.told,
     )
-    _write(model, to)
+    _write(model, to, plan)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return _result(model, to, log)
 
@@ -134,6 +142,11 @@ def _room(checkpoint: Path, choices: TrainChoices) -> Iterator[Room]:
         yield Room(folder=folder, window_facts=choices.window_facts)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _data(digest: str, plan: Plan | None) -> str:
+    """What is learnt from: the timeline, and whom the coins left out of it."""
+    return digest if plan is None else sha256(f"{digest} {plan.told.digest}".encode()).hexdigest()
 
 
 def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Lineage:
@@ -157,6 +170,8 @@ def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Linea
 
 
 def _check(choices: TrainChoices) -> None:
+    if choices.audit is not None:
+        choices.audit.check()
     minutes, workers = choices.minutes, choices.workers
     if not 0 < minutes <= 60 * 24 * 30:
         raise SettingsRefused(
@@ -186,13 +201,15 @@ def _check_free(to: Path) -> None:
         )
 
 
-def _write(model: Model, to: Path) -> None:
+def _write(model: Model, to: Path, plan: Plan | None) -> None:
     """Write the folder beside its place, then put it there: a model is whole or absent."""
     partial = to.with_name(f".{to.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         save_model(model, partial)
+        if plan is not None:
+            plan.write(partial)
         if model.log.curve:
             draw_learning_curve(model.log, partial / "learning_curve.svg")
         shutil.rmtree(to, ignore_errors=True)
@@ -221,4 +238,5 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         told_apart_upper=kept.get("auroc_upper"),
         stopped=log.stopped,
         privacy=model.privacy,
+        canaries=None if model.audit is None else model.audit.canaries,
     )

@@ -16,7 +16,7 @@ from salus.errors import PrivacyRefused, TooFewPatients
 from salus.progress import Progress
 from salus.timeline.columns import SPLITS
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import read_codes, read_settings, read_shards
+from salus.timeline.store import read_codes, read_settings
 from salus.trajectory.artefact import Lineage, Model
 from salus.trajectory.census import take_census
 from salus.trajectory.encoding import facts_of
@@ -26,6 +26,7 @@ from salus.trajectory.private_vocabulary import Budget, PrivateLessons, learn_pr
 from salus.trajectory.reading import clock_of, death_codes
 from salus.trajectory.training import TrainSettings
 from salus.trajectory.vocabulary import Vocabulary
+from salus.workflows.canaries_file import Plan, shards_of
 from salus.workflows.code_version import code_commit
 from salus.workflows.machine import hardware, versions
 
@@ -59,20 +60,23 @@ def check_budget(asked: PrivateChoices) -> None:
     accountant()
 
 
-def private_model(timeline: Path, asked: PrivateChoices, *, seed: int, progress: Progress) -> Model:
+def private_model(
+    timeline: Path, asked: PrivateChoices, *, seed: int, progress: Progress, audit: Plan | None = None
+) -> Model:
     """Learn from the training patients, all of it inside the budget; nothing exact of them is kept.
+
+    ``audit``: whom a coin leaves out.
 
     Raises PrivacyRefused (SAL-316), BudgetTooSmall (SAL-317) or TooFewPatients (SAL-305).
     """
     settings, codes = read_settings(timeline), read_codes(timeline)
     clock, death = clock_of(codes, settings), death_codes(codes)
+    shards = shards_of(timeline, audit)
     with progress.step("Reading the timeline"):
-        census = take_census(
-            ((split, shard) for split in SPLITS for shard in read_shards(timeline, split)), clock
-        )
+        census = take_census(((split, shard) for split in SPLITS for shard in shards(split)), clock)
         census.check(clock)
         delta = _delta(asked, census.dated["train"])
-        spans = facts_of(pl.concat(read_shards(timeline, "train")), clock, death)
+        spans = facts_of(pl.concat(shards("train")), clock, death)
     # Whoever knew the seed could take the noise off again: the system gives it, and nobody keeps it.
     random = np.random.default_rng(secrets.randbits(256))
     budget = Budget(epsilon=asked.epsilon, delta=delta, random=random)
@@ -91,6 +95,7 @@ def private_model(timeline: Path, asked: PrivateChoices, *, seed: int, progress:
         lineage=_lineage(lessons, settings),
         codes=_codes(codes, lessons.vocabulary),
         privacy=privacy,
+        audit=None if audit is None else audit.told,
     )
 
 

@@ -142,8 +142,9 @@ def privacy(card: ModelCard) -> tuple[str, ...]:
     """How the patients behind the model are protected, and how far."""
     hidden, least = card.protection, card.protection.least_patients
     if card.privacy:
-        return _proved(card.privacy)
+        return (*_proved(card.privacy), *_audited(card))
     return (
+        *_audited(card),
         f"Protected before training: codes that fewer than {least} patients have count as what they are a kind of "
         f"({count(hidden.backed_off_facts)} facts) or are withheld ({count(hidden.withheld_codes)} codes, "
         f"{count(hidden.withheld_facts)} facts); no value is drawn beyond what at least {least} patients reach.",
@@ -161,6 +162,17 @@ def _proved(privacy: Privacy) -> tuple[str, ...]:
         "It does not cover what is measured later with the records themselves (salus appraise), nor how long training "
         "took. A second model of the same patients adds its own ε.",
         "The folder holds learnt numbers, no records, no exact count and no digest of the data.",
+    )
+
+
+def _audited(card: ModelCard) -> tuple[str, ...]:
+    """That a coin left some patients out, and what must not leave the house with the model."""
+    if card.audit is None:
+        return ()
+    return (
+        f"Trained for an audit: of {count(card.audit.canaries)} training patients about half were left out, each by a "
+        "fair coin, so that it can be measured what the model gives away of those it learnt from. canaries.json in "
+        "the folder (not part of the model) says who they are; take it out before anybody else gets the model.",
     )
 
 

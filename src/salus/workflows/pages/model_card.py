@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from salus.trajectory.artefact import Lineage
+from salus.trajectory.artefact import Audit, Lineage
 from salus.trajectory.memorisation import Memorised
 from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainSettings
@@ -59,7 +59,7 @@ class ModelCard:
 
     ``files``: SHA-256 of each file; ``digest`` is that of model.json, which names the others. ``memorised_kept``: how
     much better training patients are known, with the weights kept, and at the last check. ``privacy``: what is
-    proved of them; None: nothing.
+    proved of them; None: nothing. ``audit``: whether it was trained for one.
     """
 
     folder: str
@@ -74,6 +74,7 @@ class ModelCard:
     knows_death: bool
     differentially_private: bool
     privacy: Privacy | None
+    audit: Audit | None
     settings: TrainSettings
     losses: Losses
     memorised_kept: Memorised | None
