@@ -8,6 +8,7 @@
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
     ├── EvidenceError      45x  findings
+    ├── LabelError         475  the label synthetic
     ├── RunError           5xx  commands and jobs
     ├── ProgrammeError     6xx  protocols and gates
     ├── UseCaseError       65x  use cases
@@ -19,6 +20,17 @@ A code is never reused. Messages hold counts, file names and codes, never a pati
 from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
+from salus.errors.label import (
+    ErasureError,
+    ErasureRecordBroken,
+    LabelError,
+    LabelsMixed,
+    PatientAmbiguous,
+    PatientStillThere,
+    PatientUnknown,
+    Suspended,
+    SyntheticLocked,
+)
 from salus.errors.model import (
     BudgetTooSmall,
     BundleBroken,
@@ -135,6 +147,8 @@ __all__ = [
     "ConditionUnmet",
     "DiskFull",
     "DriverMissing",
+    "ErasureError",
+    "ErasureRecordBroken",
     "EvidenceError",
     "ExportUnbalanced",
     "ExpressionWrong",
@@ -151,6 +165,8 @@ __all__ = [
     "JournalTaken",
     "KeyUnfit",
     "KindUnknown",
+    "LabelError",
+    "LabelsMixed",
     "LearntByHeart",
     "LedgerBroken",
     "LinkageError",
@@ -173,6 +189,9 @@ __all__ = [
     "OtherTimeline",
     "OutOfMemory",
     "OutletError",
+    "PatientAmbiguous",
+    "PatientStillThere",
+    "PatientUnknown",
     "PortTaken",
     "PrivacyRefused",
     "ProgrammeError",
@@ -193,6 +212,8 @@ __all__ = [
     "SourceFileError",
     "SourceKeyError",
     "SourceValueError",
+    "Suspended",
+    "SyntheticLocked",
     "TaskCodeUnknown",
     "TaskError",
     "TaskFileError",

@@ -33,6 +33,7 @@ class Lineage:
     """Where a model comes from.
 
     ``commit``: git commit of the code, where it is known; ``trained``: when training ended, ISO 8601 with zone.
+    ``synthetic``: it learnt from synthetic patients alone.
     """
 
     salus: str
@@ -50,6 +51,7 @@ class Lineage:
     patients_held_out: int | None = None
     facts_train: int | None = None
     facts_tuning: int | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

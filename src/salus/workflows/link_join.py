@@ -79,7 +79,9 @@ def join(path: Path, to: Path, *, progress: Progress) -> Joined:
     ]
     numbers = person_numbers(records, people_now(read_ledger(told.folder)), read_key(told.key))
     settings = joined_settings({name: read_settings(folder) for name, folder in timelines.items()})
-    settings = replace(settings, splits=_split_rule(), source_digest=_digest(timelines, told))
+    origins = tuple(timeline_digest(folder) for folder in timelines.values())
+    digest = _digest(timelines, origins, told)
+    settings = replace(settings, splits=_split_rule(), source_digest=digest, origins=origins)
     tally = JoinTally()
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         db = scratch_database(scratch)
@@ -127,6 +129,6 @@ def _split_rule() -> str:
     return f"hash of person, seed {RULE.seed}: {shares}"
 
 
-def _digest(timelines: Mapping[str, Path], told: Declaration) -> str:
-    parts = [f"{name} {timeline_digest(folder)}" for name, folder in timelines.items()]
+def _digest(timelines: Mapping[str, Path], origins: tuple[str, ...], told: Declaration) -> str:
+    parts = [f"{name} {digest}" for name, digest in zip(timelines, origins, strict=True)]
     return hashlib.sha256("\n".join([*parts, ledger_digest(told.folder)]).encode()).hexdigest()

@@ -55,6 +55,7 @@ class TrainResult:
     told_apart_lower: float | None
     told_apart_upper: float | None
     stopped: str
+    synthetic: bool = False
     privacy: Privacy | None = None
 
 
@@ -153,6 +154,7 @@ def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Linea
         facts_tuning=lessons.tuning.facts,
         facts_after_death=lessons.after_death,
         hardware=hardware(),
+        synthetic=settings.synthetic,
     )
 
 
@@ -220,5 +222,6 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         told_apart_lower=kept.get("auroc_lower"),
         told_apart_upper=kept.get("auroc_upper"),
         stopped=log.stopped,
+        synthetic=model.lineage.synthetic,
         privacy=model.privacy,
     )
