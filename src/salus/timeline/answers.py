@@ -56,7 +56,7 @@ def write_answers(table: pl.DataFrame, to: Path, origin: AnswerOrigin) -> None:
 def read_answer_origin(path: Path) -> AnswerOrigin | None:
     """What a file says of its origin; None where it says nothing, or is no such file."""
     try:
-        said = json.loads((pq.read_schema(path).metadata or {})[KEY.encode()])
+        said = json.loads((pq.read_metadata(path).metadata or {})[KEY.encode()])
         return AnswerOrigin(**{one.name: said[one.name] for one in fields(AnswerOrigin)})
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         return None

@@ -45,6 +45,8 @@ def standing_concerns(opened: Opened, *, writes_synthetic: bool = False) -> list
         )
     if standing.judgement is not None and standing.judgement.verdict is not Verdict.PASS:
         concerns.append(block("gate", gate_sentence(standing.judgement)))
+    if concerns and writes_synthetic and not used_by(opened, "writing").synthetic:
+        return concerns  # only what is written is synthetic, and that is blocked already
     return concerns + _label_concerns(opened, writes_synthetic)
 
 
