@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from salus.errors import LabelsMixed
+from salus.timeline.suspension import check_in_use
 
 SYNTHETIC_MARK, REAL_MARK, EXPORT_BOOKS = "SYNTHETIC.txt", "ABOUT.txt", "export.json"
 DRAWN = "synthetic"
@@ -33,11 +34,15 @@ class Beside:
 
 
 def read_beside(source: Path) -> Beside | None:
-    """Read the mark of an exported folder, of the folder ``fhir`` in it or of one file of it; None: there is none."""
+    """Read the mark of an exported folder, of the folder ``fhir`` in it or of one file of it; None: there is none.
+
+    Raises Suspended (SAL-478) where a patient is to be erased from it.
+    """
     folders = [source] if source.is_dir() else [source.parent]
     if source.name == "fhir":
         folders.append(source.parent)
     for folder in folders:
+        check_in_use(folder)
         if (folder / SYNTHETIC_MARK).exists() or (folder / EXPORT_BOOKS).exists():
             return _beside(folder)
     return None

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
 from salus.findings import file_digest
+from salus.timeline.suspension import check_in_use
 from salus.trajectory.network import Network, Size
 from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainLog, TrainSettings
@@ -96,13 +97,15 @@ def save_model(model: Model, folder: Path) -> None:
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path, *, although_suspended: bool = False) -> Model:
     """Read a model folder.
 
     Raises ModelMissing (SAL-301), ModelBroken (SAL-302: a file is missing, cut short or changed) or
-    ModelOtherVersion (SAL-304).
+    ModelOtherVersion (SAL-304); Suspended (SAL-478) where a patient is to be erased from it, unless it is only shown.
     """
     about = _read_about(folder)
+    if not although_suspended:
+        check_in_use(folder)
     for name, digest in about["files"].items():
         path = folder / name
         if not path.is_file() or file_digest(path) != digest:

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from salus import __version__
-from salus.errors import ModelNotWritten, SettingsRefused
+from salus.errors import ModelNotWritten, PatientStillThere, SettingsRefused
 from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest
+from salus.timeline.suspension import timelines_with_patient
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.devices import Device, device_for
 from salus.trajectory.learner import SHARES
@@ -86,6 +87,7 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     """
     _check(choices)
     _check_free(to)
+    check_erased(timeline, to)
     device_for(choices.device)
     if choices.private is not None:
         check_budget(choices.private)
@@ -185,6 +187,17 @@ def _check_free(to: Path) -> None:
             f"'{to.name}' holds something that is not a model",
             where=str(to),
             fix="choose a new folder with --to",
+        )
+
+
+def check_erased(timeline: Path, to: Path) -> None:
+    """A suspended model is not trained on records that still hold the patient. Raises PatientStillThere (SAL-611)."""
+    with_patient = timelines_with_patient(to)
+    if with_patient and timeline_digest(timeline) in with_patient:
+        raise PatientStillThere(
+            f"'{to.name}' is suspended, and '{timeline.name}' still holds the patient who is to be erased from it",
+            where=str(timeline),
+            fix="run `salus erase` to its end, then train on the timeline that it wrote",
         )
 
 

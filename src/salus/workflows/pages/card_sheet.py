@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
+from salus.timeline.suspension import REASON
 from salus.trajectory.privacy import Privacy
 from salus.workflows.pages.card_words import (
     BEFORE_USE,
@@ -40,7 +41,7 @@ def card_sheet(card: ModelCard, *, made: datetime) -> Sheet:
     name = card.lineage.data_set
     return Sheet(
         title=f"Model card: {name or card.folder}",
-        lead=SYNTHETIC_LEAD if card.lineage.synthetic else LEAD,
+        lead=_lead(card),
         made=made.isoformat(),
         digest=card.lineage.timeline_digest or "not kept",
         seed=card.settings.seed,
@@ -118,6 +119,12 @@ def _evaluation_data(card: ModelCard) -> Section:
             f"them flatters a little. Held-out patients ({held_out}) were not looked at.",
         ),
     )
+
+
+def _lead(card: ModelCard) -> str:
+    """What a reader must know first."""
+    first = SYNTHETIC_LEAD if card.lineage.synthetic else LEAD
+    return f"{REASON.upper()}: nobody may use it. {first}" if card.suspended else first
 
 
 def _training_data(card: ModelCard) -> Section:
