@@ -127,6 +127,7 @@ def test_codes_without_a_concept_get_numbers_that_omop_leaves_to_sites(tmp_path)
         ("RxNorm", "161"),
         ("SALUS", "WARD"),
         ("UCUM", "mmol/L"),
+        ("SALUS", "SYNTHETIC"),
     } == said
 
 

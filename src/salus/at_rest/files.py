@@ -129,22 +129,26 @@ def read_private_parquet(path: Path) -> pl.DataFrame:
     return pl.read_parquet(plain_or_clear(path))
 
 
-def write_private_parquet(frame: pl.DataFrame, path: Path, *, scratch: bool = False) -> None:
+def write_private_parquet(
+    frame: pl.DataFrame, path: Path, *, scratch: bool = False, metadata: dict[str, str] | None = None
+) -> None:
     """Write a table for its owner alone, sealed where a ring is configured.
 
     ``scratch``: it is read once and then gone, so that speed counts for more than size.
     """
     held = io.BytesIO()
-    frame.write_parquet(held, compression="lz4" if scratch else "zstd", statistics=not scratch)
+    frame.write_parquet(
+        held, compression="lz4" if scratch else "zstd", statistics=not scratch, metadata=metadata
+    )
     write_private(path, held.getbuffer())
 
 
-def replace_parquet(frame: pl.DataFrame, to: Path) -> None:
+def replace_parquet(frame: pl.DataFrame, to: Path, *, metadata: dict[str, str] | None = None) -> None:
     """Write a private table beside its place, then put it there: it is whole or as before."""
     to.parent.mkdir(parents=True, exist_ok=True)
     fresh = to.with_name(f".{to.name}.partial")
     try:
-        write_private_parquet(frame, fresh)
+        write_private_parquet(frame, fresh, metadata=metadata)
         fresh.replace(to)
     finally:
         fresh.unlink(missing_ok=True)

@@ -188,6 +188,14 @@ COMMANDS: dict[str, Command] = {
         "salus gate build/demo/cohort",
         error_code=3,
     ),
+    "erase": Command(
+        "salus.cli.erase",
+        "erase",
+        "Erase patients from all that their records reached, and prove it",
+        "May we use it?",
+        "salus erase 1234 --roots build --policy retrain --dry-run",
+        seldom=True,
+    ),
 }
 
 

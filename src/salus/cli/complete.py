@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.programme.lock import Leave
 from salus.trajectory.gaps import Moments, Using
 from salus.workflows.complete import CompleteSettings, complete_timeline
 
@@ -28,6 +29,7 @@ def complete(
     samples: Annotated[int, typer.Option(help="How many completed timelines to draw.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of every random step.", min=0)] = 20260101,
     split: Annotated[str, typer.Option(help="Patients: train, tuning, held_out or all.")] = "all",
+    protocol: console.PROTOCOL_OPTION = None,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
@@ -39,6 +41,7 @@ def complete(
         samples=samples,
         seed=seed,
         split=None if split == "all" else split,
+        leave=Leave(usecase=protocol),
     )
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = complete_timeline(model, folder, to=to, settings=settings, progress=progress)

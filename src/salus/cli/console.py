@@ -38,6 +38,20 @@ JSON_OPTION = Annotated[bool, typer.Option("--json", help="Print the result as J
 RAY_OPTION = Annotated[
     str | None, typer.Option(help="Work on the Ray cluster whose head is at host:port.", metavar="ADDRESS")
 ]
+PROTOCOL_OPTION = Annotated[
+    Path | None,
+    typer.Option(
+        help="Use case whose frozen protocol the model passed on real records: opens the lock for what is synthetic.",
+        metavar="USECASE_DIR",
+    ),
+]
+TO_MEASURE_OPTION = Annotated[
+    bool,
+    typer.Option(
+        "--to-measure",
+        help="Only to measure the --protocol's evidence, which is not there yet; never to be used.",
+    ),
+]
 WITHOUT_NOTE = 76
 """Columns that name, bar, count and time may take; the note beside them gets the rest of the screen."""
 PLAIN_SECONDS = 10.0

@@ -41,6 +41,7 @@ def embed(
                 if result.left_out_rows
                 else []
             ),
+            *([f"SYNTHETIC: made from {result.synthetic}"] if result.synthetic else []),
             f"vectors: {result.vectors}",
         ],
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.programme.lock import Leave
 from salus.trajectory.reading import LeftOut
 from salus.workflows.forecast import ForecastSettings
 from salus.workflows.forecast import forecast as forecast_risks
@@ -23,6 +24,8 @@ def forecast(
     split: Annotated[
         str, typer.Option(help="Patients to forecast for: train, tuning, held_out or all.")
     ] = "held_out",
+    protocol: console.PROTOCOL_OPTION = None,
+    to_measure: console.TO_MEASURE_OPTION = False,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
@@ -33,7 +36,11 @@ def forecast(
             folder,
             to=to,
             settings=ForecastSettings(
-                task=task, samples=samples, seed=seed, split=None if split == "all" else split
+                task=task,
+                samples=samples,
+                seed=seed,
+                split=None if split == "all" else split,
+                leave=Leave(usecase=protocol, only_to_measure=to_measure),
             ),
             progress=progress,
         )
@@ -43,10 +50,16 @@ def forecast(
         [
             f"forecast {', '.join(result.outcomes)} for {result.patients:,} patients from {result.samples} futures "
             f"each in {result.seconds:.1f} s",
+            *synthetic_lines(result.synthetic),
             *left_out(result.left_out),
             f"risks with 95 % Monte Carlo bounds: {result.risks}",
         ],
     )
+
+
+def synthetic_lines(synthetic: str) -> list[str]:
+    """Say what of an answer's origin is synthetic; nothing where nothing is."""
+    return [f"SYNTHETIC: made from {synthetic}"] if synthetic else []
 
 
 def left_out(unread: LeftOut) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from salus.cli import console
+from salus.cli.forecast import synthetic_lines
 from salus.compute.ray_cluster import ray_cluster
+from salus.programme.lock import Leave
 from salus.workflows.simulate import OutcomeCompared, SimulateResult, SimulateSettings
 from salus.workflows.simulate import simulate as simulate_arms
 
@@ -33,6 +35,8 @@ def simulate(
     split: Annotated[
         str, typer.Option(help="Patients to simulate: train, tuning, held_out or all.")
     ] = "held_out",
+    protocol: console.PROTOCOL_OPTION = None,
+    to_measure: console.TO_MEASURE_OPTION = False,
     ray: console.RAY_OPTION = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
@@ -48,6 +52,7 @@ def simulate(
                 samples=samples,
                 seed=seed,
                 split=None if split == "all" else split,
+                leave=Leave(usecase=protocol, only_to_measure=to_measure),
             ),
             progress=progress,
         )
@@ -67,6 +72,7 @@ def _lines(result: SimulateResult) -> list[str]:
             ["outcome", "without", "with", "difference (95 % Monte Carlo)"],
             [_row(one) for one in result.outcomes],
         ),
+        *synthetic_lines(result.synthetic),
         *([strange] if result.unlike_training else []),
         f"This is {result.meaning}.",
         f"each patient's risks: {result.risks}",

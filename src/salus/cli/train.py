@@ -91,6 +91,8 @@ def train(
     with console.session(as_json) as progress, console.on_cluster(ray):
         result = train_model(folder, to, choices=choices, progress=progress)
     told = _proved(result.privacy) if result.privacy else _measured(result)
+    if result.synthetic:
+        told.append("SYNTHETIC: it learnt from synthetic patients alone, and says nothing about a real one")
     console.result(result, as_json, [*told, *_auditable(result.canaries), f"model: {result.model}"])
 
 

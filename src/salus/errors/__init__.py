@@ -10,6 +10,7 @@
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
     ├── EvidenceError      45x  findings; 47x audits
+    ├── LabelError         475  the label synthetic
     ├── RunError           5xx  commands and jobs
     ├── ProgrammeError     6xx  protocols and gates
     ├── UseCaseError       65x  use cases
@@ -31,6 +32,17 @@ from salus.errors.deidentify import (
     ScrubberMissing,
 )
 from salus.errors.error import SalusError, nearest
+from salus.errors.label import (
+    ErasureError,
+    ErasureRecordBroken,
+    LabelError,
+    LabelsMixed,
+    PatientAmbiguous,
+    PatientStillThere,
+    PatientUnknown,
+    Suspended,
+    SyntheticLocked,
+)
 from salus.errors.model import (
     AuditBroken,
     AuditRefused,
@@ -158,6 +170,8 @@ __all__ = [
     "DeidentifyError",
     "DiskFull",
     "DriverMissing",
+    "ErasureError",
+    "ErasureRecordBroken",
     "EvidenceError",
     "ExportUnbalanced",
     "ExpressionWrong",
@@ -175,6 +189,8 @@ __all__ = [
     "KeyRingTrouble",
     "KeyUnfit",
     "KindUnknown",
+    "LabelError",
+    "LabelsMixed",
     "LearntByHeart",
     "LedgerBroken",
     "LinkageError",
@@ -200,6 +216,9 @@ __all__ = [
     "OutOfMemory",
     "OutletError",
     "OutputTaken",
+    "PatientAmbiguous",
+    "PatientStillThere",
+    "PatientUnknown",
     "PolicyMissing",
     "PolicyNameUnknown",
     "PolicyValueWrong",
@@ -227,6 +246,8 @@ __all__ = [
     "SourceFileError",
     "SourceKeyError",
     "SourceValueError",
+    "Suspended",
+    "SyntheticLocked",
     "TaskCodeUnknown",
     "TaskError",
     "TaskFileError",

@@ -134,6 +134,11 @@ SYNTHETIC: Final[Coding] = {
     "code": "SYNTHETIC",
     "display": "SYNTHETIC: drawn by a model, no real patient",
 }
+COMPLETED: Final[Coding] = {
+    "system": TAGS,
+    "code": "COMPLETED",
+    "display": "COMPLETED: drawn by a model into a real record, not recorded",
+}
 BY_A_MACHINE: Final[Coding] = {
     "system": OBSERVATION_VALUE,
     "code": "AIAST",
@@ -144,6 +149,11 @@ BY_A_MACHINE: Final[Coding] = {
 def synthetic_meta() -> Meta:
     """What every synthetic resource carries: the security label of test data, and a tag that people can see."""
     return {"security": [TEST_DATA], "tag": [SYNTHETIC]}
+
+
+def completed_meta() -> Meta:
+    """What a resource carries that a model drew into a real record."""
+    return {"security": [BY_A_MACHINE], "tag": [COMPLETED]}
 
 
 def machine_meta() -> Meta:

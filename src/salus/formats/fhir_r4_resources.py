@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from salus.formats.fhir_r4 import (
     Annotation,
@@ -247,5 +247,6 @@ class Bundle(TypedDict):
     """Resources that are taken together or not at all."""
 
     resourceType: Literal["Bundle"]
+    meta: NotRequired[Meta]
     type: Literal["transaction"]
     entry: list[Entry]

@@ -240,7 +240,14 @@ BIRTH_COLUMNS = ("year_of_birth", "month_of_birth", "day_of_birth", "birth_datet
 TRAITS = {"SEX": _coded("gender"), "RACE": _coded("race"), "ETHNICITY": _coded("ethnicity")}
 """What ``person`` says for good: the code's prefix, and its columns."""
 
-PERSON_COLUMNS = (PERSON_KEY, *BIRTH_COLUMNS, *sum((part.columns for part in TRAITS.values()), ()))
+PERSON_LABEL = "person_source_value"
+"""Whether a person is synthetic; what else it says is an id of the source, and is kept nowhere."""
+PERSON_COLUMNS = (
+    PERSON_KEY,
+    *BIRTH_COLUMNS,
+    *sum((part.columns for part in TRAITS.values()), ()),
+    PERSON_LABEL,
+)
 PERSON_REQUIRED = (PERSON_KEY, "year_of_birth", *(part.concept for part in TRAITS.values()))
 
 VOCABULARY = ("concept", "concept_ancestor", "concept_relationship")

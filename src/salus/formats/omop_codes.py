@@ -11,6 +11,8 @@ from salus.timeline.columns import BIRTH, DEATH
 END, ADMITTED_FROM, DISCHARGED_TO, CAUSE_OF_DEATH = "END", "ADMITTED_FROM", "DISCHARGED_TO", "CAUSE_OF_DEATH"
 PERIOD_START, PERIOD_END = "OBSERVATION_PERIOD", "END//OBSERVATION_PERIOD"
 OMOP = "OMOP"
+SYNTHETIC = "SYNTHETIC"
+"""What a person, and ``cdm_source``, say of themselves where a model drew them."""
 """Vocabulary of concepts that ``concept`` does not hold: ``OMOP//3025315`` is concept 3025315."""
 ANSWER = ":"
 """Between vocabulary and code of an answer: ``LOINC//72166-2//SNOMED:266919005``."""

@@ -32,12 +32,14 @@ from salus.intake.fhir_groups import (
     BUNDLES,
     NO_RESOURCE,
     Collected,
+    Group,
     Sorted,
     entries_of,
     kind_of,
     sort_lines,
     urls_of,
 )
+from salus.intake.fhir_labels import MARKED, TOLD, labels_of, parted
 from salus.intake.fhir_rows import Memory
 from salus.intake.fhir_validated import Validating, Validation
 from salus.intake.parts import Counted, Part, PartRead, rejection_frame
@@ -77,6 +79,7 @@ class FhirReader:
 
     def _document(self, part: Part, collected: Collected, how: _Reading) -> Iterator[PartRead]:
         raw = whole_document(Path(part.where), self.limits)
+        how.labelled |= isinstance(raw, bytes) and TOLD in raw
         if isinstance(raw, bytes):
             yield from how.validating.document(raw, part.name)
         for found in read_document(part, collected, raw):
@@ -88,17 +91,19 @@ class FhirReader:
                 yield trouble(part.name, block)
                 continue
             found = sort_lines(block, how.takers, part.name)
+            how.labelled = TOLD in block.raw
             yield PartRead(lines={part.name: block.lines})
             yield from _read(found, how)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
-    """What one part is read with."""
+    """What one part is read with. ``labelled``: whether something in what is read now may carry a label of ours."""
 
     takers: Mapping[str, Taker]
     memory: Memory
     validating: Validating
+    labelled: bool = False
 
 
 def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
@@ -107,8 +112,7 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
         if validated is not None:
             yield validated
         if len(group.resources):
-            taken = how.takers[group.kind].take(group.resources, group.urls)
-            yield events_of(group, taken, how.memory)
+            yield from _taken(group, how)
     if found.wrong or found.untaken:
         wrong = len(found.wrong)
         yield PartRead(
@@ -116,6 +120,19 @@ def _read(found: Sorted, how: _Reading) -> Iterator[PartRead]:
             counted={FILE: Counted(wrong, 0, wrong)} if wrong else {},
             noted={kind: {UNTAKEN: count} for kind, count in found.untaken.items()},
         )
+
+
+def _taken(group: Group, how: _Reading) -> Iterator[PartRead]:
+    parts = [(group.kind, group)]
+    marked = 0
+    if how.labelled:
+        marked, completed = labels_of(group)
+        parts = list(parted(group, completed))
+    for kind, part in parts:
+        taken = how.takers[kind].take(part.resources, part.urls)
+        yield events_of(part, taken, how.memory)
+    if marked:
+        yield PartRead(noted={group.kind: {MARKED: marked}})
 
 
 def trouble(name: str, block: LineBlock) -> PartRead:

@@ -44,6 +44,7 @@ from salus.intake.sql_cells import (
 from salus.intake.whole_patients import whole_patients
 from salus.progress import Progress
 from salus.timeline.columns import BIRTH, CODE_COLUMNS, DEATH, REJECTED_COLUMNS, SPLITS, fit_columns
+from salus.timeline.label import COMPLETED, DRAWN
 from salus.timeline.settings import TimelineSettings, settings_from_json
 from salus.units import KNOWN_UNITS, SPELLINGS
 
@@ -61,7 +62,10 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MedsRead:
-    """All that came of a data set. ``events`` are sorted, and can be gone through once."""
+    """All that came of a data set. ``events`` are sorted, and can be gone through once.
+
+    ``marked``: rows that say that a model drew them, of those ``could_be_marked`` that say where they come from.
+    """
 
     events: Iterator[pl.DataFrame]
     codes: pl.DataFrame
@@ -70,6 +74,8 @@ class MedsRead:
     splits: pl.DataFrame | None
     settings: TimelineSettings
     assumed_known_time: int
+    marked: int = 0
+    could_be_marked: int = 0
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
@@ -93,7 +99,7 @@ def read_meds(
     found = _open(folder, db)
     with progress.step("Counting what the rows say"):
         tally = _tally(found, db)
-        rejected = _rejections(found, db)
+        rejected, (marked, of) = _rejections(found, db), _marked(found, db)
         if key:
             people = f"SELECT subject AS person FROM ({_judged(found)}) WHERE verdict IS NULL"
             write_pseudonyms(db, people, key)
@@ -115,6 +121,8 @@ def read_meds(
         settings=_settings(folder),
         assumed_known_time=sum(met.assumed for met in tally),
         noted={"units": noted} if noted else {},
+        marked=marked,
+        could_be_marked=of,
     )
 
 
@@ -215,6 +223,18 @@ def _rejections(found: _DataSet, db: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     reasons = list(REASONS.items())
     listed = [(_stem(Path(file), found), place, *reasons[verdict]) for file, place, verdict in rows]
     return pl.DataFrame(listed, schema=REJECTED_COLUMNS, orient="row")
+
+
+def _marked(found: _DataSet, db: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """How many rows say that a model drew them, of those that say their source; what was completed is neither."""
+    if not found.columns.has("source"):
+        return 0, 0
+    origin = as_text(found.columns, "source")
+    ((marked, of),) = db.execute(
+        f"SELECT count(*) FILTER (origin = '{DRAWN}'), count(*) FILTER (split_part(origin, '/', 1) <> '{COMPLETED}')"
+        f" FROM (SELECT {origin} AS origin FROM {found.sql}) WHERE origin IS NOT NULL"
+    ).fetchall()
+    return int(marked), int(of)
 
 
 def _stem(path: Path, found: _DataSet) -> str:

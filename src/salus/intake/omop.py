@@ -15,8 +15,8 @@ import duckdb
 import polars as pl
 
 from salus.errors import InputMissing, InputUnreadable
-from salus.formats.omop import CLINICAL, DERIVED, ELSEWHERE, PERSON
-from salus.formats.omop_codes import DISCHARGED_TO, Concept
+from salus.formats.omop import CLINICAL, DERIVED, ELSEWHERE, PERSON, PERSON_LABEL
+from salus.formats.omop_codes import DISCHARGED_TO, SYNTHETIC, Concept
 from salus.intake.books import TableBooks
 from salus.intake.omop_csv import Scratch
 from salus.intake.omop_described import Described
@@ -36,6 +36,15 @@ DUCKDB = (".duckdb", ".db", ".ddb")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OmopLabel:
+    """Whether ``cdm_source`` says that all is synthetic, and how many of the persons say it of themselves."""
+
+    said: bool
+    marked: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OmopRead:
     """All that came of a source. ``events`` are sorted, and can be gone through once, while the source is open."""
 
@@ -46,6 +55,7 @@ class OmopRead:
     tables: tuple[TableBooks, ...]
     assumed_known_time: int
     noted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    label: OmopLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +179,7 @@ def _read(
             if meaning.at is not At.NEVER
         ),
         noted=_noted(source, tables, meant),
+        label=_label(source),
     )
 
 
@@ -196,13 +207,26 @@ def _noted(
 
 def _name(source: OmopSource) -> str:
     """What ``cdm_source`` calls the data."""
+    return _of_source(source, "cdm_source_name") or "OMOP"
+
+
+def _of_source(source: OmopSource, column: str) -> str:
+    """A cell of the first row of ``cdm_source``; empty where there is none."""
     found = source.relations.get("cdm_source")
-    if found is None or not found.columns.has("cdm_source_name"):
-        return "OMOP"
-    rows = source.db.execute(
-        f"SELECT {as_text(found.columns, 'cdm_source_name')} FROM {found.sql} LIMIT 1"
+    if found is None or not found.columns.has(column):
+        return ""
+    rows = source.db.execute(f"SELECT {as_text(found.columns, column)} FROM {found.sql} LIMIT 1").fetchall()
+    return str(rows[0][0]) if rows and rows[0][0] else ""
+
+
+def _label(source: OmopSource) -> OmopLabel:
+    found = source.relations[PERSON]
+    own = as_text(found.columns, PERSON_LABEL)
+    ((marked, people),) = source.db.execute(
+        f"SELECT count(*) FILTER ({own} = '{SYNTHETIC}'), count(*) FROM {found.sql}"
     ).fetchall()
-    return str(rows[0][0]) if rows and rows[0][0] else "OMOP"
+    said = _of_source(source, "cdm_source_abbreviation") == SYNTHETIC
+    return OmopLabel(said=said, marked=int(marked), people=int(people))
 
 
 def _codes(tables: Mapping[str, _Table], meant: Mapping[str, Meanings], described: Described) -> pl.DataFrame:

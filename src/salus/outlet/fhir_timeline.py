@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from salus.formats.fhir_r4 import synthetic_meta
+from salus.formats.fhir_r4 import completed_meta, synthetic_meta
 from salus.outlet.fhir_draft import name_of
 from salus.outlet.fhir_timeline_codes import BY_TABLE, OBSERVATION, Meaning, Meanings
 from salus.outlet.fhir_timeline_forms import FORMS, Fact
@@ -26,6 +26,7 @@ from salus.timeline.settings import TimelineSettings
 
 NO_CODE = "R4 cannot write its code"
 NO_PLACE = "R4 has no place for its value as it is"
+DRAWN_OF_PERSON = "a Patient cannot say of one element that a model drew it"
 TAKEN = "the Patient has another, or it has no time"
 COLUMNS = ("subject_id", "time", "known_time", "code", "numeric_value", "text_value", "unit", "source")
 
@@ -85,7 +86,7 @@ class FhirWriting:
         name = f"{self.population}-{subject}"
         person, said = Person(self.clock), []
         for event in events:
-            if person.takes(event):
+            if not event.is_completed and person.takes(event):
                 self.books.written += 1
             else:
                 said += self._placed(event)
@@ -97,12 +98,19 @@ class FhirWriting:
             numbers[place] += 1
             whose = {FORMS[kind].whose: {"reference": f"Patient/{name}"}}
             body = {**whose, **FORMS[kind].resource(fact)}
-            made.append(self._resource(kind, name_of("fhir", name, kind, *place, numbers[place]), body))
+            named = name_of("fhir", name, kind, *place, numbers[place])
+            made.append(self._resource(kind, named, body, completed=fact.is_completed))
         return made
 
-    def _resource(self, kind: str, name: str, body: Mapping[str, object]) -> Resource:
+    def _resource(
+        self, kind: str, name: str, body: Mapping[str, object], *, completed: bool = False
+    ) -> Resource:
         self.books.resources[kind] += 1
-        meta = {"meta": synthetic_meta()} if self.settings.synthetic else {}
+        meta: dict[str, object] = {}
+        if self.settings.synthetic:
+            meta = {"meta": synthetic_meta()}
+        elif completed:
+            meta = {"meta": completed_meta()}
         return {"resourceType": kind, "id": name, **meta, **body}
 
     def _placed(self, event: Event) -> list[_Said]:
@@ -135,7 +143,7 @@ def _kind_of(event: Event, meaning: Meaning) -> tuple[str, str]:
         if kind in FORMS and FORMS[kind].fits(event, meaning):
             return kind, ""
     if event.code in (BIRTH, DEATH):
-        return "", TAKEN
+        return "", DRAWN_OF_PERSON if event.is_completed else TAKEN
     return "", NO_CODE if meaning.whole is None else NO_PLACE
 
 

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 import msgspec
 
+from salus.formats.fhir_r4 import synthetic_meta
 from salus.outlet.fhir_timeline_values import Resource
 
 FORMS = ("ndjson", "bundles")
@@ -69,7 +70,7 @@ class _Bundles:
 
 
 def transaction_of(resources: Sequence[Resource]) -> Resource:
-    """A transaction that puts each resource under its own id: sent twice, it says the same.
+    """A transaction that puts each resource under its own id: sent twice, it says the same. Synthetic where all are.
 
     >>> transaction_of([{"resourceType": "Patient", "id": "a"}])["entry"][0]["request"]
     {'method': 'PUT', 'url': 'Patient/a'}
@@ -78,7 +79,9 @@ def transaction_of(resources: Sequence[Resource]) -> Resource:
         {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
         for one in resources
     ]
-    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    synthetic = all(one.get("meta") == synthetic_meta() for one in resources)
+    meta = {"meta": synthetic_meta()} if synthetic else {}
+    return {"resourceType": "Bundle", **meta, "type": "transaction", "entry": entries}
 
 
 @contextmanager

@@ -52,6 +52,11 @@ class Fact:
     is_end: bool = False
 
     @property
+    def is_completed(self) -> bool:
+        """Whether a model drew it, or its end, into a real record."""
+        return self.event.is_completed or (self.end is not None and self.end.is_completed)
+
+    @property
     def start_at(self) -> str | None:
         """When it began."""
         return None if self.is_end else self._written(self.event)

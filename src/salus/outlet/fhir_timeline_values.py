@@ -13,6 +13,7 @@ import numpy as np
 
 from salus.formats.fhir_r4 import UCUM
 from salus.formats.fhir_systems import is_code
+from salus.timeline.label import COMPLETED
 from salus.units import KNOWN_UNITS
 
 Resource = dict[str, object]
@@ -49,6 +50,11 @@ class Event:
             unit=unit,
             source=source or "",
         )
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether a model drew it into a real record."""
+        return self.source.partition("/")[0] == COMPLETED
 
     @property
     def is_bare(self) -> bool:

@@ -97,9 +97,10 @@ def transaction(
     audit = Draft(name=name_of("audit", stamp), resource=_audit(drafts, origin, device=device))
     everything = (*drafts, device, provenance, audit)
     entries = [_entry(draft, capability) for draft in everything]
-    return Transaction(
-        bundle={"resourceType": "Bundle", "type": "transaction", "entry": entries}, drafts=everything
-    )
+    bundle: Bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    if origin.synthetic:
+        bundle["meta"] = synthetic_meta()
+    return Transaction(bundle=bundle, drafts=everything)
 
 
 def _entry(draft: Draft, capability: Capability) -> Entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from salus.formats.categories import BETWEEN
-from salus.formats.omop_codes import OMOP, Concept
+from salus.formats.omop import PERIOD, PERSON, PERSON_LABEL
+from salus.formats.omop_codes import OMOP, SYNTHETIC, Concept
 from salus.formats.omop_columns import CDM_SOURCE, COLUMNS_5_4, CONCEPT, RELATIONSHIP, VERSION, sql_type
 from salus.outlet.omop_places import Numbering, places
 from salus.outlet.omop_rows import Keys, omop_rows
@@ -26,9 +27,13 @@ DUCKDB_FILE = "omop.duckdb"
 UCUM = "UCUM"
 KIND_OF = "Is a"
 FOREVER = ("1970-01-01", "2099-12-31")
-SYNTHETIC = (
+ABOUT_SYNTHETIC = (
     "SYNTHETIC DATA. No row in these tables is a real person's. Made by a model; not for clinical use."
 )
+DRAWN_KIND = f"SALUS{BETWEEN}{SYNTHETIC}"
+KIND_DOMAIN, ABOUT_KIND = "Type Concept", "SYNTHETIC: drawn by a model, no real patient"
+READ_AS_CODES = ("note", PERIOD)
+"""Tables whose rows mean something by their type: theirs stays, and the person says whose they are."""
 REAL = "Written from a timeline of real patients' records."
 
 
@@ -135,6 +140,8 @@ def write_omop(frames: Iterable[pl.DataFrame], contents: Contents, writer: Write
         for unit in contents.units
         if unit in KNOWN_UNITS or f"{UCUM}{BETWEEN}{unit}" in contents.known
     }
+    synthetic = contents.settings.synthetic
+    drawn = _drawn_kind(numbering) if synthetic else 0
     keys = Keys({name: number + 1 for name, number in contents.highest.items()})
     rows: dict[str, int] = {}
     left_out: dict[tuple[str, str], int] = {}
@@ -142,7 +149,7 @@ def write_omop(frames: Iterable[pl.DataFrame], contents: Contents, writer: Write
     for frame in frames:
         made = omop_rows(_by_local_clocks(frame, contents.settings.zone), where, units, keys=keys)
         for name, table in made.tables.items():
-            writer.add(name, _marked(name, table, contents.settings))
+            writer.add(name, _marked(name, table, drawn))
             rows[name] = rows.get(name, 0) + table.height
         for said, count in made.left_out.items():
             left_out[said] = left_out.get(said, 0) + count
@@ -159,11 +166,22 @@ def _by_local_clocks(events: pl.DataFrame, zone: str) -> pl.DataFrame:
     return events if zone == "UTC" else events.with_columns(local)
 
 
-def _marked(name: str, rows: pl.DataFrame, settings: TimelineSettings) -> pl.DataFrame:
-    """Say beside each synthetic person what they are."""
-    if name != "person" or not settings.synthetic:
+def _drawn_kind(numbering: Numbering) -> int:
+    """A concept of this site for the type of rows that a model drew: OMOP's own types have none."""
+    number = numbering.number(DRAWN_KIND, "")
+    told = replace(numbering.concepts[number], domain=KIND_DOMAIN, concept_class=KIND_DOMAIN, name=ABOUT_KIND)
+    numbering.concepts[number] = told
+    return number
+
+
+def _marked(name: str, rows: pl.DataFrame, drawn: int) -> pl.DataFrame:
+    """Say in each row what it is where it is synthetic: a person in words, others by the concept of their kind."""
+    if not drawn or name in READ_AS_CODES:
         return rows
-    return rows.with_columns(pl.lit("SYNTHETIC").alias("person_source_value"))
+    if name == PERSON:
+        return rows.with_columns(pl.lit(SYNTHETIC).alias(PERSON_LABEL))
+    kinds = [column for column in rows.columns if column.endswith("_type_concept_id")]
+    return rows.with_columns(pl.lit(drawn, dtype=pl.Int64).alias(column) for column in kinds)
 
 
 def _around(numbering: Numbering, contents: Contents) -> dict[str, pl.DataFrame]:
@@ -197,8 +215,8 @@ def _around(numbering: Numbering, contents: Contents) -> dict[str, pl.DataFrame]
             pl.DataFrame(
                 {
                     "cdm_source_name": [settings.name or "timeline"],
-                    "cdm_source_abbreviation": ["SYNTHETIC" if settings.synthetic else "timeline"],
-                    "source_description": [SYNTHETIC if settings.synthetic else REAL],
+                    "cdm_source_abbreviation": [SYNTHETIC if settings.synthetic else "timeline"],
+                    "source_description": [ABOUT_SYNTHETIC if settings.synthetic else REAL],
                     "cdm_version": [VERSION],
                 }
             ),

@@ -16,6 +16,7 @@ from salus.programme.protocol import Protocol
 from salus.programme.read_usecase import read_usecase
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.timeline.store import timeline_digest
+from salus.timeline.suspension import check_in_use
 
 MODEL_FILE = "model.json"
 SHORT = 12
@@ -136,7 +137,8 @@ class _Present:
 
 
 def _model_digest(path: Path) -> str:
-    """The digest of model.json, which lists those of the other files: they must be as it says."""
+    """The digest of model.json, which lists those of the other files: they must be as it says, and in use."""
+    check_in_use(path.parent)
     try:
         files = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
         whole = all(file_digest(path.parent / name) == digest for name, digest in files.items())

@@ -10,7 +10,8 @@ from datetime import datetime
 class TimelineSettings:
     """The ``salus`` block of ``metadata/dataset.json``, with the data set's name and licence.
 
-    ``order_only``: the times say in which order things happened, not when, nor how long it took.
+    ``order_only``: the times say in which order things happened, not when, nor how long it took. ``synthetic``: a model
+    drew every row. ``origins``: digests of the timelines and models that it was made from.
     """
 
     name: str = ""
@@ -24,8 +25,9 @@ class TimelineSettings:
     assumed_known_time: int = 0
     source_digest: str = ""
     splits: str = ""
+    origins: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, str | int | bool | None]:
+    def as_json(self) -> dict[str, str | int | bool | list[str] | None]:
         """The block as it is stored."""
         return {
             "time_zero": self.time_zero.isoformat() if self.time_zero else None,
@@ -37,6 +39,7 @@ class TimelineSettings:
             "assumed_known_time": self.assumed_known_time,
             "source_digest": self.source_digest,
             "splits": self.splits,
+            "origins": list(self.origins),
         }
 
 
@@ -46,7 +49,7 @@ def settings_from_json(content: dict[str, object]) -> TimelineSettings:
     said: dict[str, object] = block if isinstance(block, dict) else {}
     zero = said.get("time_zero")
     anchor = said.get("anchor")
-    counted = said.get("assumed_known_time")
+    counted, origins = said.get("assumed_known_time"), said.get("origins")
     return TimelineSettings(
         name=str(content.get("dataset_name") or ""),
         licence=str(content.get("license") or ""),
@@ -59,4 +62,5 @@ def settings_from_json(content: dict[str, object]) -> TimelineSettings:
         assumed_known_time=counted if isinstance(counted, int) else 0,
         source_digest=str(said.get("source_digest") or ""),
         splits=str(said.get("splits") or ""),
+        origins=tuple(map(str, origins)) if isinstance(origins, list) else (),
     )

@@ -29,6 +29,7 @@ from salus.errors import TimelineBroken, TimelineMissing, nearest
 from salus.timeline.columns import CODE_COLUMNS, EVENT_COLUMNS, REJECTED_COLUMNS, SPLITS, fit_columns
 from salus.timeline.folder import whole_folder
 from salus.timeline.settings import TimelineSettings, settings_from_json
+from salus.timeline.suspension import check_in_use
 
 EVENTS_A_SHARD = 500_000
 SETTINGS_FILE = dataset_metadata_filepath
@@ -45,7 +46,6 @@ def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
             where=str(folder),
             fix=f"use one of: {', '.join(SPLITS)}",
         )
-    _require(folder)
     frames = []
     for name in SPLITS if split is None else (split,):
         frame = pl.concat([*read_shards(folder, name)] or [pl.DataFrame(schema=EVENT_COLUMNS)])
@@ -54,8 +54,9 @@ def read_timeline(folder: Path, split: str | None = None) -> pl.DataFrame:
 
 
 def read_shards(folder: Path, split: str) -> Iterator[pl.DataFrame]:
-    """Read one split's events a shard at a time; no subject is in two."""
+    """Read one split's events a shard at a time; no subject is in two. Raises Suspended (SAL-478)."""
     _require(folder)
+    check_in_use(folder)
     return map(_read_shard, sorted((folder / data_subdirectory / split).glob("*.parquet")))
 
 

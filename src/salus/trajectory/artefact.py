@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from salus.at_rest.files import read_private, write_private
 from salus.errors import ModelBroken, ModelMissing, ModelOtherVersion
 from salus.findings import file_digest
+from salus.timeline.suspension import check_in_use
 from salus.trajectory.network import Network, Size
 from salus.trajectory.privacy import Privacy
 from salus.trajectory.training import TrainLog, TrainSettings
@@ -34,6 +35,7 @@ class Lineage:
     """Where a model comes from.
 
     ``commit``: git commit of the code, where it is known; ``trained``: when training ended, ISO 8601 with zone.
+    ``synthetic``: it learnt from synthetic patients alone.
     """
 
     salus: str
@@ -51,6 +53,7 @@ class Lineage:
     patients_held_out: int | None = None
     facts_train: int | None = None
     facts_tuning: int | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +109,15 @@ def save_model(model: Model, folder: Path) -> None:
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
 
 
-def load_model(folder: Path) -> Model:
+def load_model(folder: Path, *, although_suspended: bool = False) -> Model:
     """Read a model folder.
 
     Raises ModelMissing (SAL-301), ModelBroken (SAL-302: a file is missing, cut short or changed) or
-    ModelOtherVersion (SAL-304).
+    ModelOtherVersion (SAL-304); Suspended (SAL-478) where a patient is to be erased from it, unless it is only shown.
     """
     about = _read_about(folder)
+    if not although_suspended:
+        check_in_use(folder)
     for name, digest in about["files"].items():
         path = folder / name
         if not path.is_file() or file_digest(path) != digest:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from salus.timeline.label import COMPLETED
 from salus.trajectory.completing import Filled
 from salus.trajectory.encoding import Records, draw_values, grain_of, time_of
 from salus.trajectory.generating import code_words
 from salus.trajectory.vocabulary import BIRTH, YEAR_SECONDS, Vocabulary
-
-SOURCE = "completed"
-"""What the column ``source`` says of a filled fact."""
 
 
 def filled_rows(filled: Filled, records: Records, vocabulary: Vocabulary) -> pl.DataFrame:
@@ -49,7 +47,7 @@ def filled_rows(filled: Filled, records: Records, vocabulary: Vocabulary) -> pl.
             code=pl.when("aged").then(pl.lit(clock.birth)).otherwise("code"),
             numeric_value=pl.when(~pl.col("aged")).then(pl.col("numeric_value").fill_nan(None)),
             unit=pl.when(~pl.col("aged")).then("unit"),
-            source=pl.lit(SOURCE),
+            source=pl.lit(COMPLETED),
         )
     )
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from salus.timeline.label import DRAWN
 from salus.trajectory.bins import FloatArray, IntArray
 from salus.trajectory.conditioning import Resampling, draw_statics
 from salus.trajectory.conditions import Condition
@@ -147,7 +148,7 @@ def _dated(frame: pl.DataFrame, clock: Clock, first_subject: int) -> pl.DataFram
     return (
         frame.with_columns(subject_id=pl.col("subject_id") + first_subject, time=time_of(pl.col("at"), clock))
         .with_columns(
-            known_time=pl.col("time"), source=pl.lit("synthetic"), text_value=pl.lit(None, dtype=pl.String)
+            known_time=pl.col("time"), source=pl.lit(DRAWN), text_value=pl.lit(None, dtype=pl.String)
         )
         .sort("subject_id", "time", nulls_last=False, maintain_order=True)
         .select("subject_id", "time", "code", "numeric_value", "text_value", "unit", "known_time", "source")

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from salus.errors import ProposalBlocked, ReasonMissing, nearest
 from salus.programme.gate import Judgement, Verdict
+from salus.programme.lock import ABOUT_FORECASTS
 from salus.programme.usecase import State
 from salus.usecases.citing import Place, Reference, Sentence, figure, sentence
 from salus.usecases.contract import Concern, Proposal, Weight
+from salus.usecases.locked import used_by, why_locked
 from salus.usecases.opened import Opened
 
 STOPPED = (State.PAUSED, State.SUSPENDED, State.RETIRED, State.REVIEW_DUE)
@@ -24,8 +26,11 @@ def warning(name: str, said: Sentence) -> Concern:
     return Concern(id=name, weight=Weight.WARNING, sentence=said)
 
 
-def standing_concerns(opened: Opened) -> list[Concern]:
-    """Blocks of every kind: stopped, in trouble, or through no gate."""
+def standing_concerns(opened: Opened, *, writes_synthetic: bool = False) -> list[Concern]:
+    """Blocks of every kind: stopped, in trouble, through no gate, or synthetic without a gate passed on real records.
+
+    ``writes_synthetic``: what the kind writes is synthetic by its nature, and says nothing about a patient.
+    """
     concerns = []
     if opened.usecase.state in STOPPED:
         concerns.append(block("state", state_sentence(opened)))
@@ -40,7 +45,18 @@ def standing_concerns(opened: Opened) -> list[Concern]:
         )
     if standing.judgement is not None and standing.judgement.verdict is not Verdict.PASS:
         concerns.append(block("gate", gate_sentence(standing.judgement)))
-    return concerns
+    if concerns and writes_synthetic and not used_by(opened, "writing").synthetic:
+        return concerns  # only what is written is synthetic, and that is blocked already
+    return concerns + _label_concerns(opened, writes_synthetic)
+
+
+def _label_concerns(opened: Opened, writes_synthetic: bool) -> list[Concern]:
+    used = used_by(opened, "writing", writes_synthetic=writes_synthetic)
+    if not why_locked(opened, used, about="" if writes_synthetic else ABOUT_FORECASTS):
+        return []
+    return [
+        block("synthetic", sentence(f"No frozen protocol has passed on real records for {used.synthetic}"))
+    ]
 
 
 def gate_sentence(judgement: Judgement) -> Sentence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +12,29 @@ import numpy as np
 import polars as pl
 
 from salus.errors import SettingsRefused, TooFewPatients
+from salus.programme.lock import NO_LEAVE, Leave, check_lock
 from salus.progress import Progress
 from salus.timeline.columns import CODE_COLUMNS, fit_columns
 from salus.timeline.folder import check_replaceable
+from salus.timeline.label import COMPLETED
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import SETTINGS_FILE, read_codes, read_settings, read_timeline, write_timeline
+from salus.timeline.store import (
+    SETTINGS_FILE,
+    read_codes,
+    read_settings,
+    read_timeline,
+    timeline_digest,
+    write_timeline,
+)
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.completing import candidates_of, complete
 from salus.trajectory.encoding import Records
-from salus.trajectory.filling import SOURCE, beside, filled_rows
+from salus.trajectory.filling import beside, filled_rows
 from salus.trajectory.gaps import Gaps, Known, Moments, Using, find_fields
 from salus.trajectory.reading import read_histories
 from salus.trajectory.sending import received, sent
 from salus.trajectory.spreading import spread
+from salus.workflows.forecast import used_on
 from salus.workflows.stages import cpu_seconds
 
 TOGETHER = 8_192
@@ -35,7 +46,8 @@ LOOKED_AHEAD = "filled from the whole record, its later moments too: do not fore
 class CompleteSettings:
     """What to fill (``fields``: names with commas, or all; ``moments``), from what, for whom (split None: all).
 
-    ``samples``: how many completed records of each patient.
+    ``samples``: how many completed records of each patient. ``leave``: what opens the lock for a model that learnt from
+    synthetic patients alone.
     """
 
     fields: str = "all"
@@ -44,6 +56,7 @@ class CompleteSettings:
     samples: int = 1
     seed: int = 20260101
     split: str | None = None
+    leave: Leave = NO_LEAVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +88,7 @@ class _Source:
     codes: pl.DataFrame
     told: TimelineSettings
     records: Records
+    origins: tuple[str, ...]
 
 
 def complete_timeline(
@@ -82,9 +96,11 @@ def complete_timeline(
 ) -> CompleteResult:
     """Write the timeline with what was missing filled into ``to``; several samples: ``to``/01, ``to``/02, ….
 
-    Raises SettingsRefused (SAL-308), ConditionRefused (SAL-310), TooFewPatients (SAL-305), OtherTimeline (SAL-306).
+    Raises SyntheticLocked (SAL-477), SettingsRefused (SAL-308), ConditionRefused (SAL-310), TooFewPatients (SAL-305),
+    OtherTimeline (SAL-306).
     """
     loaded, targets = load_model(model), _targets(timeline, to, settings)
+    _check_lock(loaded, timeline, settings)
     gaps = Gaps(
         fields=find_fields(settings.fields, loaded.vocabulary, where="--fields"),
         moments=settings.moments,
@@ -123,6 +139,13 @@ def complete_timeline(
     )
 
 
+def _check_lock(model: Model, timeline: Path, settings: CompleteSettings) -> None:
+    """Real records are not completed by a model that learnt from synthetic ones; those stay synthetic anyway."""
+    used = used_on("complete", model, timeline)
+    if not used.records_synthetic:
+        check_lock(used, settings.leave, now=datetime.now(UTC))
+
+
 def _targets(timeline: Path, to: Path, settings: CompleteSettings) -> tuple[Path, ...]:
     """Where the completed timelines go; never where the recorded one is."""
     if settings.samples < 1:
@@ -155,7 +178,8 @@ def _read(timeline: Path, model: Model, *, gaps: Gaps, split: str | None) -> _So
     records = records.of(np.flatnonzero(Known(records, model.vocabulary, gaps).fills()))
     more = fit_columns(pl.DataFrame(model.codes, infer_schema_length=None), CODE_COLUMNS, what="codes")
     more = more.filter(~pl.col("code").is_in(codes["code"].implode()))
-    return _Source(events=events, codes=pl.concat([codes, more]), told=told, records=records)
+    origins = (timeline_digest(timeline), model.digest)
+    return _Source(events=events, codes=pl.concat([codes, more]), told=told, records=records, origins=origins)
 
 
 def _jobs(records: Records, settings: CompleteSettings) -> list[tuple[Records, int]]:
@@ -197,6 +221,9 @@ def _write(to: Path, source: _Source, filled: list[pl.DataFrame], *, settings: C
         whole,
         codes=source.codes,
         settings=replace(
-            told, name=f"{told.name}, completed", splits=f"{told.splits}; {SOURCE}: {how}".removeprefix("; ")
+            told,
+            name=f"{told.name}, completed",
+            splits=f"{told.splits}; {COMPLETED}: {how}".removeprefix("; "),
+            origins=source.origins,
         ),
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from salus.errors import SettingsRefused
+from salus.timeline.suspension import is_suspended
 from salus.trajectory.artefact import ABOUT, load_model
 from salus.trajectory.memorisation import Memorised
 from salus.trajectory.training import TrainLog
@@ -26,10 +27,11 @@ JOULES_PER_KWH = 3.6e6
 
 def describe(folder: Path) -> ModelCard:
     """Read a model's card from its folder alone. Raises what :func:`salus.trajectory.artefact.load_model` raises."""
-    model = load_model(folder)
+    model = load_model(folder, although_suspended=True)
     return ModelCard(
         folder=folder.resolve().name,
         digest=model.digest,
+        suspended=is_suspended(folder),
         files={ABOUT: model.digest} | model.files,
         lineage=model.lineage,
         clock=model.vocabulary.clock,

@@ -17,13 +17,16 @@ from salus.at_rest.files import configured_ring, write_private
 from salus.cohort.moments import MOMENTS, index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import SettingsRefused, TooFewPatients
+from salus.programme.lock import NO_LEAVE, answers_of
 from salus.progress import Progress
+from salus.timeline.answers import AnswerOrigin
 from salus.timeline.columns import SPLITS
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.embedding import embed_histories
 from salus.trajectory.reading import LeftOut, left_out, read_histories
+from salus.workflows.forecast import used_on
 from salus.workflows.stages import cpu_seconds
 
 
@@ -43,7 +46,8 @@ class EmbedSettings:
 class EmbedResult:
     """What was written, in how long. ``without_history``: patients of whom nothing dated was known at the moment.
 
-    ``left_out_rows``: rows of histories whose code the model does not know.
+    ``left_out_rows``: rows of histories whose code the model does not know. ``synthetic``: what of it all is; empty:
+    nothing.
     """
 
     vectors: Path
@@ -51,6 +55,7 @@ class EmbedResult:
     without_history: int
     width: int
     left_out_rows: int
+    synthetic: str
     seconds: float
     cpu_seconds: float
 
@@ -120,8 +125,10 @@ def embed(
     loaded = load_model(model)
     began, spent = time.monotonic(), cpu_seconds()
     work = _Embedding(model=loaded, codes=codes, told=read_settings(timeline), task=task, at=at)
+    used = used_on("embed", loaded, timeline)
+    origin = answers_of(used, NO_LEAVE, timeline)
     patients = everyone = unread = 0
-    with progress.step("Reading histories", unit="patients") as step, _writer(to) as write:
+    with progress.step("Reading histories", unit="patients") as step, _writer(to, origin) as write:
         for split in SPLITS if settings.split is None else (settings.split,):
             for shard in read_shards(timeline, split):
                 frame, without = work.vectors(shard)
@@ -141,6 +148,7 @@ def embed(
         without_history=everyone - patients,
         width=len(loaded.network.start),
         left_out_rows=unread,
+        synthetic=used.synthetic,
         seconds=time.monotonic() - began,
         cpu_seconds=cpu_seconds() - spent,
     )
@@ -162,11 +170,11 @@ def _moment(written: str) -> datetime:
 
 
 @contextmanager
-def _writer(to: Path) -> Iterator[_Parquet]:
+def _writer(to: Path, origin: AnswerOrigin) -> Iterator[_Parquet]:
     """A Parquet file that frames are written into one after another; it appears whole or not at all."""
     to.parent.mkdir(parents=True, exist_ok=True)
     fresh = to.with_name(f".{to.name}.partial")
-    file = _Parquet(fresh)
+    file = _Parquet(fresh, origin)
     try:
         yield file
         file.close()
@@ -179,13 +187,13 @@ def _writer(to: Path) -> Iterator[_Parquet]:
 class _Parquet:
     """Writes frames of one schema into a file; what is to be sealed waits in memory until the end."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, origin: AnswerOrigin) -> None:
+        self.path, self.origin = path, origin
         self.held = io.BytesIO() if configured_ring() else None
         self.file: pq.ParquetWriter | None = None
 
     def __call__(self, frame: pl.DataFrame) -> None:
-        table = frame.to_arrow()
+        table = frame.to_arrow().replace_schema_metadata(self.origin.as_metadata())
         if self.file is None:
             self.file = pq.ParquetWriter(self.held or self.path, table.schema, compression="zstd")
         self.file.write_table(table)

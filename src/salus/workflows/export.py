@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import polars as pl
 
 from salus.errors import FolderTaken, JoinNotWritten, NothingToExport, OtherSource
 from salus.formats.read_source import read_source
@@ -13,15 +15,18 @@ from salus.outlet.csv_files import write_csv_file
 from salus.outlet.csv_tables import Export, export_tables
 from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
+from salus.timeline.label import EXPORT_BOOKS, REAL_MARK, SYNTHETIC_MARK, digest_of, is_completed
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_settings, read_timeline, timeline_digest
-
-SYNTHETIC_MARK, REAL_MARK, BOOKS_FILE = "SYNTHETIC.txt", "ABOUT.txt", "export.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportBooks:
-    """What was written where: events = written + not expressible."""
+    """What was written where: events = written + not expressible.
+
+    ``completed``: events that a model drew into real records. ``digests``: SHA-256 of each file, by which it is known
+    again.
+    """
 
     files: dict[str, int]
     patients: int
@@ -34,6 +39,8 @@ class ExportBooks:
     synthetic: bool
     timeline_digest: str
     source_digest: str
+    completed: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) -> ExportBooks:
@@ -66,14 +73,22 @@ def export(timeline: Path, to: Path, *, like: Path, progress: Progress = QUIET) 
         step.advance()
         digest = timeline_digest(timeline)
         books = _books(made, settings, events["subject_id"].n_unique(), digest, source.digest)
-        with whole_folder(to, mark=BOOKS_FILE) as partial:
+        books = replace(books, completed=events.select(is_completed(pl.col("source")).sum()).item())
+        with whole_folder(to, mark=EXPORT_BOOKS) as partial:
             for file in made.files:
                 write_csv_file(partial, file)
                 step.advance(len(source.tables) / len(made.files))
-            (partial / BOOKS_FILE).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
-            mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
-            (partial / mark).write_text(about(books, settings, source.title or source.name), encoding="utf-8")
+            say(partial, books, settings, source.title or source.name)
     return books
+
+
+def say(folder: Path, books: ExportBooks, settings: TimelineSettings, title: str) -> None:
+    """Write the books with the digest of every file, and say whose records these are."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    books = replace(books, digests={path.relative_to(folder).as_posix(): digest_of(path) for path in paths})
+    (folder / EXPORT_BOOKS).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
+    mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
+    (folder / mark).write_text(about(books, settings, title), encoding="utf-8")
 
 
 def _books(
@@ -126,6 +141,11 @@ def about(books: ExportBooks, settings: TimelineSettings, title: str) -> str:
         f"Patients: {books.patients}. Events: {books.events} = {books.written} written"
         f" + {books.events - books.written} that this form cannot say.",
         *(f"  {row['code']}: {row['events']} ({row['reason']})" for row in books.not_expressible),
+        *(
+            [f"COMPLETED: {books.completed} events were not recorded: a model drew them into these records."]
+            if books.completed
+            else []
+        ),
         f"Times and ages written in whole units of the source, so less exactly: {books.rounded}.",
         "Subject ids are numbers of this population only.",
     ]

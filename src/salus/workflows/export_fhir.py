@@ -10,9 +10,10 @@ from salus.outlet.fhir_timeline_codes import Meanings
 from salus.outlet.fhir_timeline_files import open_sink
 from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
+from salus.timeline.label import EXPORT_BOOKS
 from salus.timeline.store import read_codes
-from salus.workflows.export import BOOKS_FILE, ExportBooks, told_lost
-from salus.workflows.export_tables import books_of, checked, look_through, say, shards
+from salus.workflows.export import ExportBooks, say, told_lost
+from salus.workflows.export_tables import books_of, checked, look_through, shards
 
 FOLDER = "fhir"
 """Resources lie in a folder of their own: what is beside them is no FHIR."""
@@ -24,7 +25,7 @@ def export_fhir(timeline: Path, to: Path, *, form: str = "ndjson", progress: Pro
     codes = read_codes(timeline).select("code", "description").drop_nulls()
     writing = FhirWriting(settings, Meanings(dict(codes.iter_rows())))
     telling = progress.step("Writing FHIR", total=seen.events, unit="events")
-    with telling as step, whole_folder(to, mark=BOOKS_FILE) as partial:
+    with telling as step, whole_folder(to, mark=EXPORT_BOOKS) as partial:
         (partial / FOLDER).mkdir()
         with open_sink(partial / FOLDER, form) as sink:
             for frame in shards(timeline, step.advance):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,17 +18,12 @@ from salus.outlet.omop_rows import highest_ids
 from salus.progress import QUIET, Progress
 from salus.timeline.columns import SPLITS
 from salus.timeline.folder import whole_folder
+from salus.timeline.label import COMPLETED, DRAWN, EXPORT_BOOKS, is_completed
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, read_shards, timeline_digest, write_into
-from salus.workflows.export import (
-    BOOKS_FILE,
-    REAL_MARK,
-    SYNTHETIC_MARK,
-    ExportBooks,
-    about,
-    as_json,
-    told_lost,
-)
+from salus.workflows.export import ExportBooks, say, told_lost
+
+SYNTHETIC_NAME = "SYNTHETIC: "
 
 
 @dataclass(slots=True)
@@ -39,6 +33,7 @@ class Seen:
     events: int = 0
     patients: int = 0
     known_later: int = 0
+    completed: int = 0
     codes: set[str] = field(default_factory=set)
     units: set[str] = field(default_factory=set)
     highest: dict[str, int] = field(default_factory=dict)
@@ -58,7 +53,7 @@ def export_omop(
         known=_known(seen, vocabulary) if vocabulary else {},
     )
     writing = progress.step("Writing OMOP tables", total=seen.events, unit="events")
-    with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
+    with writing as step, whole_folder(to, mark=EXPORT_BOOKS) as partial:
         with open_writer(partial, form) as writer:
             made = write_omop(shards(timeline, step.advance), contents, writer)
         books = replace(
@@ -72,16 +67,29 @@ def export_omop(
 
 
 def export_meds(timeline: Path, to: Path, *, progress: Progress = QUIET) -> ExportBooks:
-    """Write ``timeline`` as a MEDS data set that does not say which row of the source an event comes from."""
+    """Write ``timeline`` as a MEDS data set that does not say which row of the source an event comes from.
+
+    The column ``source`` says of each row that a model drew it, where one did.
+    """
     settings, seen = checked(timeline, to), look_through(timeline, progress)
-    name = f"SYNTHETIC: {settings.name}" if settings.synthetic else settings.name
+    name = settings.name
+    if settings.synthetic and not name.startswith(SYNTHETIC_NAME):
+        name = f"{SYNTHETIC_NAME}{name}"
     writing = progress.step("Writing MEDS", total=seen.events, unit="events")
-    with writing as step, whole_folder(to, mark=BOOKS_FILE) as partial:
-        frames = (frame.with_columns(source=None) for frame in shards(timeline, step.advance))
+    with writing as step, whole_folder(to, mark=EXPORT_BOOKS) as partial:
+        frames = (_label_alone(frame, settings) for frame in shards(timeline, step.advance))
         write_into(partial, frames, codes=read_codes(timeline), settings=replace(settings, name=name))
         books = replace(books_of(timeline, settings, seen), files={"data": seen.events}, without_known_time=0)
         say(partial, books, settings, "MEDS 0.4")
     return books
+
+
+def _label_alone(frame: pl.DataFrame, settings: TimelineSettings) -> pl.DataFrame:
+    """Of what each row's source says only whether a model drew it."""
+    drawn = pl.lit(DRAWN if settings.synthetic else None, dtype=pl.String)
+    return frame.with_columns(
+        source=pl.when(is_completed(pl.col("source"))).then(pl.lit(COMPLETED)).otherwise(drawn)
+    )
 
 
 def checked(timeline: Path, to: Path) -> TimelineSettings:
@@ -109,6 +117,7 @@ def look_through(timeline: Path, progress: Progress) -> Seen:
             seen.events += frame.height
             seen.patients += frame["subject_id"].n_unique()
             seen.known_later += int((frame["known_time"] != frame["time"]).sum())
+            seen.completed += int(frame.select(is_completed(pl.col("source")).sum()).item())
             seen.codes.update(frame["code"].unique())
             seen.units.update(frame["unit"].drop_nulls().unique())
             for table, highest in highest_ids(frame).items():
@@ -140,11 +149,5 @@ def books_of(timeline: Path, settings: TimelineSettings, seen: Seen) -> ExportBo
         synthetic=settings.synthetic,
         timeline_digest=timeline_digest(timeline),
         source_digest=settings.source_digest,
+        completed=seen.completed,
     )
-
-
-def say(folder: Path, books: ExportBooks, settings: TimelineSettings, title: str) -> None:
-    """Write the books, and say whose records these are."""
-    (folder / BOOKS_FILE).write_text(json.dumps(as_json(books), indent=2) + "\n", encoding="utf-8")
-    mark = SYNTHETIC_MARK if settings.synthetic else REAL_MARK
-    (folder / mark).write_text(about(books, settings, title), encoding="utf-8")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from salus.at_rest.files import replace_parquet
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import SettingsRefused, TooFewPatients
+from salus.programme.lock import NO_LEAVE, Leave, Used, answers_of, check_lock
 from salus.progress import Progress
+from salus.timeline.answers import write_answers
 from salus.timeline.store import read_codes, read_settings, read_timeline
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.bins import IntArray
@@ -47,16 +49,21 @@ class ForecastResult:
     seconds: float
     cpu_seconds: float
     seed: int
+    synthetic: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastSettings:
-    """Which outcomes (``task``: a task file), for which patients (``split``; None: all), from how many futures."""
+    """Which outcomes (``task``: a task file), for which patients (``split``; None: all), from how many futures.
+
+    ``leave``: what opens the lock for what is synthetic.
+    """
 
     task: Path
     samples: int = 64
     seed: int = 20260101
     split: str | None = "held_out"
+    leave: Leave = NO_LEAVE
 
 
 def forecast(
@@ -64,7 +71,8 @@ def forecast(
 ) -> ForecastResult:
     """Write ``to`` (Parquet): subject_id, prediction_time, task, risk, lower, upper (95 % Monte Carlo), samples.
 
-    Raises SettingsRefused (SAL-308), TooFewPatients (SAL-305), OtherTimeline (SAL-306), task and timeline errors.
+    Raises SyntheticLocked (SAL-477), SettingsRefused (SAL-308), TooFewPatients (SAL-305), OtherTimeline (SAL-306), task
+    and timeline errors.
     """
     if settings.samples < 1:
         raise SettingsRefused(
@@ -73,6 +81,8 @@ def forecast(
             fix="give 1 or more, such as 64",
         )
     loaded, task = load_model(model), read_task(settings.task)
+    used = used_on("forecast", loaded, timeline)
+    check_lock(used, settings.leave, now=datetime.now(UTC))
     codes = read_codes(timeline)
     check_codes(task, codes["code"].to_list(), where=str(settings.task))
     began, spent = time.monotonic(), cpu_seconds()
@@ -91,7 +101,7 @@ def forecast(
         for drawn in spread(partial(_draw, sent(model, loaded), asked), jobs):
             risks.append(drawn)
             step.advance(len(drawn.risk))
-    replace_parquet(_table(moments, task, risks), to)
+    write_answers(_table(moments, task, risks), to, answers_of(used, settings.leave, timeline))
     return ForecastResult(
         risks=to,
         patients=records.patients,
@@ -102,6 +112,17 @@ def forecast(
         seconds=time.monotonic() - began,
         cpu_seconds=cpu_seconds() - spent,
         seed=settings.seed,
+        synthetic=used.synthetic,
+    )
+
+
+def used_on(route: str, model: Model, timeline: Path) -> Used:
+    """What would be used on a route, as the lock wants to know it."""
+    return Used(
+        route=route,
+        model=model.digest,
+        records_synthetic=read_settings(timeline).synthetic,
+        model_synthetic=model.lineage.synthetic,
     )
 
 

@@ -18,6 +18,7 @@ from salus.cohort.moments import known_at_index
 from salus.cohort.task import Task, read_task
 from salus.errors import SettingsRefused
 from salus.findings import MANIFEST, read_bundle
+from salus.programme.lock import Leave, check_lock
 from salus.programme.usecase_folder import UseCaseFolder
 from salus.progress import Progress
 from salus.timeline.folder import check_replaceable, whole_folder
@@ -28,7 +29,7 @@ from salus.trajectory.futures import Futures, draw_futures, incidence
 from salus.trajectory.reading import read_histories
 from salus.trajectory.spreading import spread
 from salus.trajectory.vocabulary import GRAIN_SECONDS
-from salus.workflows.forecast import grains_of, questions_of
+from salus.workflows.forecast import grains_of, questions_of, used_on
 from salus.workflows.futures_choice import Held, check_model, choose, open_at_index, read_held_out
 from salus.workflows.pages.futures_sheet import (
     APART,
@@ -68,8 +69,9 @@ def write_futures(
 ) -> Path:
     """Write futures/futures.json, futures.parquet (number, future, hours_since_index, code, value) and NN/sheet.json.
 
-    Raises SettingsRefused (SAL-308), TooFewPatients (SAL-305), TaskCodeUnknown (SAL-403), FindingsFileError (SAL-451:
-    no forecasts, or of another task), and the errors of models, tasks, timelines and bundles.
+    Raises SyntheticLocked (SAL-477), SettingsRefused (SAL-308), TooFewPatients (SAL-305), TaskCodeUnknown (SAL-403),
+    FindingsFileError (SAL-451: no forecasts, or of another task), and the errors of models, tasks, timelines and
+    bundles.
     """
     if settings.patients < 1 or settings.samples < 1:
         raise SettingsRefused(
@@ -79,6 +81,8 @@ def write_futures(
         )
     check_replaceable(folder.futures, mark=LIST_FILE)
     model, task = load_model(folder.model), read_task(folder.task)
+    leave = Leave(usecase=folder.root)
+    check_lock(used_on("futures", model, folder.timeline), leave, now=made)
     with progress.step("Choosing patients"):
         held = read_held_out(folder, task)
         check_model(task, model, str(folder.task))

@@ -147,6 +147,7 @@ def _write(frames: Iterable[pl.DataFrame], to: Path, *, model: Model, told: str)
             order_only=clock.order_only,
             synthetic=True,
             source_digest=model.digest,
+            origins=(model.digest,),
             splits=f"all drawn patients are in split train; {told}",
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from salus.errors import InputMissing
@@ -12,6 +13,8 @@ from salus.intake.books import Books
 from salus.intake.csv import read_csv_source
 from salus.progress import Progress
 from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.label import check_files, read_beside
+from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE, write_books, write_into
 
 
@@ -19,13 +22,25 @@ def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Prog
     """Read the files that ``source`` describes into the timeline folder ``to``."""
     declared = read_source(source)
     check_replaceable(to, mark=SETTINGS_FILE)
-    intake = read_csv_source(declared, input_folder(declared, inputs), progress=progress)
+    folder = input_folder(declared, inputs)
+    intake = read_csv_source(declared, folder, progress=progress)
+    settings = _labelled(intake.settings, declared, folder)
     with progress.step("Writing the timeline"), whole_folder(to, mark=SETTINGS_FILE) as partial:
-        write_into(
-            partial, intake.events, codes=intake.codes, settings=intake.settings, rejected=intake.rejected
-        )
+        write_into(partial, intake.events, codes=intake.codes, settings=settings, rejected=intake.rejected)
         write_books(partial, intake.books.as_json())
     return intake.books
+
+
+def _labelled(settings: TimelineSettings, source: Source, folder: Path) -> TimelineSettings:
+    """Columns of a source have no place for the label: what lies beside says it. Raises LabelsMixed (SAL-476)."""
+    beside = read_beside(folder)
+    if beside is None:
+        return settings
+    names = [file.name for table in source.tables for file in table.files]
+    names += [join.file for table in source.tables for join in table.joins]
+    check_files(beside, {Path(name).name: folder / name for name in names}, where=str(folder))
+    origins = (beside.timeline,) if beside.timeline else ()
+    return replace(settings, synthetic=beside.synthetic, origins=origins)
 
 
 def input_folder(source: Source, inputs: Path | None) -> Path:

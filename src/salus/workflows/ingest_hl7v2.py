@@ -10,6 +10,7 @@ from salus.intake.hl7v2 import Hl7v2Read, How, read_hl7v2
 from salus.intake.hl7v2_files import files_of
 from salus.progress import Progress
 from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.label import read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
 from salus.workflows.ingest_parts import codes_frame
@@ -22,12 +23,14 @@ def ingest_hl7v2(source: Path, to: Path, how: How, *, progress: Progress) -> Boo
     files = files_of(source)
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         read = read_hl7v2(files, scratch, how, progress=progress)
+        beside = read_beside(source)
         told = TimelineRead(
             events=read.events,
             codes=codes_frame(read.codes, read.units),
             rejected=read.rejected,
             tables=read.tables,
             settings=TimelineSettings(
+                synthetic=beside is not None and beside.synthetic,
                 name=source.name,
                 zone=how.zone,
                 assumed_known_time=read.assumed_known_time,

@@ -14,15 +14,18 @@ import polars as pl
 from salus.at_rest.files import write_private_parquet
 from salus.errors import InputMissing, SourceError
 from salus.intake.books import Books, TableBooks
+from salus.intake.fhir import FILE
+from salus.intake.fhir_labels import MARKED
 from salus.intake.gathering import Gathered, Gathering, gather
 from salus.intake.ordering import KNOWN_BY_UPDATE, TOLD_AGAIN, OrderTally, order_ranges, ordered_frames
 from salus.intake.parts import CodeMet, Part
 from salus.progress import Progress
 from salus.timeline.columns import CODE_COLUMNS, fit_columns
 from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.label import is_synthetic, read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
-from salus.workflows.ingest_tables import TimelineRead, write_read
+from salus.workflows.ingest_tables import TimelineRead, origins_of, write_read
 
 VALIDATION = "validation.parquet"
 """File of a timeline: where resources break the rules of their format (the first places of each rule)."""
@@ -60,6 +63,7 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
     sorted_folder = how.folder / "sorted"
     try:
         paths, tally = order_ranges(gathered, sorted_folder, processes=how.processes, progress=progress)
+        synthetic, origins = _label(source, gathered)
         read = TimelineRead(
             events=ordered_frames(paths),
             codes=codes_frame(gathered.codes, tally.units),
@@ -70,6 +74,8 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
                 zone=source.zone,
                 assumed_known_time=tally.assumed_known_time,
                 source_digest=_digest(source, gathered),
+                synthetic=synthetic,
+                origins=origins,
             ),
             noted=_noted(gathered, tally, source.others),
         )
@@ -79,6 +85,16 @@ def _ingest(source: PartSource, to: Path, how: Gathering, progress: Progress) ->
             return write_read(folder, read, where=source.where, progress=progress)
     finally:
         shutil.rmtree(sorted_folder, ignore_errors=True)
+
+
+def _label(source: PartSource, gathered: Gathered) -> tuple[bool, tuple[str, ...]]:
+    """Whether all carry the label synthetic, and what they were exported from. Raises LabelsMixed (SAL-476)."""
+    beside = read_beside(Path(source.where))
+    marked = sum(counts.get(MARKED, 0) for counts in gathered.noted.values())
+    of = sum(counts.read for name, counts in gathered.counted.items() if name != FILE)
+    said = None if beside is None else beside.synthetic
+    synthetic = is_synthetic(said, marked=marked, of=of, where=source.where)
+    return synthetic, origins_of(beside)
 
 
 def _tables(gathered: Gathered, tally: OrderTally) -> tuple[TableBooks, ...]:

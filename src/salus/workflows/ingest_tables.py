@@ -16,7 +16,7 @@ import polars as pl
 from salus.errors import BooksUnbalanced, InputEmpty, InputMissing, InputUnreadable
 from salus.formats.read_source import DEFAULT_SPLITS
 from salus.intake.books import Books, TableBooks, check_books
-from salus.intake.meds import read_meds
+from salus.intake.meds import MedsRead, read_meds
 from salus.intake.omop import open_omop, read_omop
 from salus.intake.omop_place import OmopPlace, scratch_database
 from salus.intake.omop_postgres import shown
@@ -24,6 +24,7 @@ from salus.intake.splits import describe_rule, split_by_hash
 from salus.intake.verdicts import count_by
 from salus.progress import Progress, Step
 from salus.timeline.folder import check_replaceable, whole_folder
+from salus.timeline.label import Beside, is_synthetic, read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE, write_books, write_into
 
@@ -50,8 +51,12 @@ def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
         source = open_omop(place, scratch)
         try:
             read = read_omop(source, place, progress=progress)
+            beside, label = read_beside(Path(place.where)), read.label
+            said = True if label.said else (None if beside is None else beside.synthetic)
             settings = TimelineSettings(
                 name=read.name,
+                synthetic=is_synthetic(said, marked=label.marked, of=label.people, where=shown(place.where)),
+                origins=origins_of(beside),
                 zone=place.zone,
                 assumed_known_time=read.assumed_known_time,
                 source_digest=_digest(
@@ -86,8 +91,11 @@ def ingest_meds(folder: Path, to: Path, *, key: bytes = b"", processes: int = 1,
         db = scratch_database(scratch, processes=processes)
         try:
             read = read_meds(folder, db, key=key, progress=progress)
+            beside = read_beside(folder)
             settings = replace(
                 read.settings,
+                synthetic=_meds_label(read, beside, str(folder)),
+                origins=read.settings.origins or origins_of(beside),
                 name=read.settings.name or folder.name,
                 assumed_known_time=read.settings.assumed_known_time + read.assumed_known_time,
                 source_digest=read.settings.source_digest or _digest("meds", str(read.books.read)),
@@ -108,6 +116,19 @@ def ingest_meds(folder: Path, to: Path, *, key: bytes = b"", processes: int = 1,
             )
         finally:
             db.close()
+
+
+def _meds_label(read: MedsRead, beside: Beside | None, where: str) -> bool:
+    """A data set of ours says it itself; else what lies beside it, or its rows."""
+    if read.settings.synthetic and not 0 < read.marked < read.could_be_marked:
+        return True
+    said = None if beside is None else beside.synthetic
+    return is_synthetic(said, marked=read.marked, of=read.could_be_marked, where=where)
+
+
+def origins_of(beside: Beside | None) -> tuple[str, ...]:
+    """The digest of the timeline that files were exported from."""
+    return (beside.timeline,) if beside is not None and beside.timeline else ()
 
 
 @contextmanager

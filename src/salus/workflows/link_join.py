@@ -76,8 +76,12 @@ def join(path: Path, to: Path, *, progress: Progress) -> Joined:
     ]
     numbers = person_numbers(records, people_now(read_ledger(told.folder)), read_key(told.key))
     settings = joined_settings({name: read_settings(folder) for name, folder in timelines.items()})
+    origins = tuple(timeline_digest(folder) for folder in timelines.values())
     settings = replace(
-        settings, splits=describe_rule(DEFAULT_SPLITS, of="person"), source_digest=_digest(timelines, told)
+        settings,
+        splits=describe_rule(DEFAULT_SPLITS, of="person"),
+        source_digest=_digest(timelines, origins, told),
+        origins=origins,
     )
     tally = JoinTally()
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
@@ -121,6 +125,6 @@ def _with_splits(frames: Iterator[pl.DataFrame], tally: JoinTally) -> Iterator[p
         yield once.with_columns(split_by_hash(once["subject_id"], DEFAULT_SPLITS).alias("split"))
 
 
-def _digest(timelines: Mapping[str, Path], told: Declaration) -> str:
-    parts = [f"{name} {timeline_digest(folder)}" for name, folder in timelines.items()]
+def _digest(timelines: Mapping[str, Path], origins: tuple[str, ...], told: Declaration) -> str:
+    parts = [f"{name} {digest}" for name, digest in zip(timelines, origins, strict=True)]
     return hashlib.sha256("\n".join([*parts, ledger_digest(told.folder)]).encode()).hexdigest()

@@ -12,7 +12,7 @@ from salus.at_rest.files import RING, configured_ring, master_of
 from salus.at_rest.key_ring import KeyRing, Master, new_ring, open_ring, rotated, without, write_ring
 from salus.errors import KeyRingTrouble, NothingToSeal
 from salus.progress import QUIET, Progress
-from salus.workflows.export import BOOKS_FILE
+from salus.timeline.label import EXPORT_BOOKS
 
 ENDINGS = (".parquet", ".safetensors")
 NAMES = ("vocabulary.json",)
@@ -135,7 +135,7 @@ def _files(folder: Path) -> tuple[list[Path], int]:
 
 def _below(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
-        if BOOKS_FILE in names:
+        if EXPORT_BOOKS in names:
             folders.clear()
             continue
         folders.sort()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from salus.at_rest.files import replace_parquet
 from salus.cohort.moments import index_moments, known_at_index
 from salus.cohort.task import Task, check_codes, read_task
 from salus.errors import ConditionRefused, SettingsRefused, TooFewPatients
+from salus.programme.lock import NO_LEAVE, Leave, answers_of, check_lock
 from salus.progress import Progress
+from salus.timeline.answers import write_answers
 from salus.timeline.store import read_codes, read_settings, read_timeline
 from salus.trajectory.artefact import Model, load_model
 from salus.trajectory.forecasting import Asked, Histories
@@ -25,7 +27,7 @@ from salus.trajectory.reading import read_histories
 from salus.trajectory.sending import received, sent
 from salus.trajectory.simulating import EXPECTED, Arm, Compared, compare_arms, over_patients
 from salus.trajectory.spreading import spread
-from salus.workflows.forecast import TOGETHER, grains_of, questions_of
+from salus.workflows.forecast import TOGETHER, grains_of, questions_of, used_on
 from salus.workflows.futures_choice import check_model
 from salus.workflows.stages import cpu_seconds
 
@@ -34,7 +36,7 @@ from salus.workflows.stages import cpu_seconds
 class SimulateSettings:
     """Which outcomes (``task``), which interventions (``CODE[=VALUE]@MOMENT`` each), for whom, from how many futures.
 
-    ``split`` None: all patients.
+    ``split`` None: all patients. ``leave``: what opens the lock for what is synthetic.
     """
 
     task: Path
@@ -42,6 +44,7 @@ class SimulateSettings:
     samples: int = 64
     seed: int = 20260101
     split: str | None = "held_out"
+    leave: Leave = NO_LEAVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class SimulateResult:
     cpu_seconds: float
     seed: int
     meaning: str = EXPECTED
+    synthetic: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +95,8 @@ def simulate(
 ) -> SimulateResult:
     """Write ``to`` (Parquet): one row a patient and outcome, with both arms' risks and the paired difference.
 
-    Raises SettingsRefused (SAL-308), ConditionRefused (SAL-310), TooFewPatients (SAL-305), OtherTimeline (SAL-306),
-    TaskCodeUnknown (SAL-403), and errors of models, tasks and timelines.
+    Raises SyntheticLocked (SAL-477), SettingsRefused (SAL-308), ConditionRefused (SAL-310), TooFewPatients (SAL-305),
+    OtherTimeline (SAL-306), TaskCodeUnknown (SAL-403), and errors of models, tasks and timelines.
     """
     if settings.samples < 1:
         raise SettingsRefused(
@@ -101,6 +105,8 @@ def simulate(
             fix="give 1 or more, such as 64",
         )
     loaded, task = load_model(model), read_task(settings.task)
+    used = used_on("simulate", loaded, timeline)
+    check_lock(used, settings.leave, now=datetime.now(UTC))
     interventions = read_interventions(settings.interventions, loaded.vocabulary)
     check_model(task, loaded, str(settings.task))
     _check_outcomes(interventions, task, loaded)
@@ -113,7 +119,7 @@ def simulate(
         for compared in spread(partial(_draw, sent(model, loaded), asked), _jobs(scene, settings)):
             found.append(compared)
             step.advance(len(compared.difference))
-    replace_parquet(_table(scene.moments, task, found), to)
+    write_answers(_table(scene.moments, task, found), to, answers_of(used, settings.leave, timeline))
     placements, index = scene.arms[1].placements, scene.arms[1].histories.known_until
     return SimulateResult(
         risks=to,
@@ -126,6 +132,7 @@ def simulate(
         seconds=time.monotonic() - began,
         cpu_seconds=cpu_seconds() - spent,
         seed=settings.seed,
+        synthetic=used.synthetic,
     )
 
 

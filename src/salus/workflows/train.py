@@ -11,10 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from salus import __version__
-from salus.errors import ModelNotWritten, SettingsRefused
+from salus.errors import ModelNotWritten, PatientStillThere, SettingsRefused
 from salus.progress import Progress
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_settings, timeline_digest
+from salus.timeline.suspension import timelines_with_patient
 from salus.trajectory.artefact import ABOUT, Lineage, Model, save_model
 from salus.trajectory.devices import Device, device_for
 from salus.trajectory.learner import SHARES
@@ -56,6 +57,7 @@ class TrainResult:
     told_apart_lower: float | None
     told_apart_upper: float | None
     stopped: str
+    synthetic: bool = False
     privacy: Privacy | None = None
     canaries: int | None = None
 
@@ -90,6 +92,7 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
     """
     _check(choices)
     _check_free(to)
+    check_erased(timeline, to)
     device_for(choices.device)
     if choices.private is not None:
         check_budget(choices.private)
@@ -166,6 +169,7 @@ def _lineage(lessons: Lessons, settings: TimelineSettings, digest: str) -> Linea
         facts_tuning=lessons.tuning.facts,
         facts_after_death=lessons.after_death,
         hardware=hardware(),
+        synthetic=settings.synthetic,
     )
 
 
@@ -198,6 +202,17 @@ def _check_free(to: Path) -> None:
             f"'{to.name}' holds something that is not a model",
             where=str(to),
             fix="choose a new folder with --to",
+        )
+
+
+def check_erased(timeline: Path, to: Path) -> None:
+    """A suspended model is not trained on records that still hold the patient. Raises PatientStillThere (SAL-611)."""
+    with_patient = timelines_with_patient(to)
+    if with_patient and timeline_digest(timeline) in with_patient:
+        raise PatientStillThere(
+            f"'{to.name}' is suspended, and '{timeline.name}' still holds the patient who is to be erased from it",
+            where=str(timeline),
+            fix="run `salus erase` to its end, then train on the timeline that it wrote",
         )
 
 
@@ -237,6 +252,7 @@ def _result(model: Model, to: Path, log: TrainLog) -> TrainResult:
         told_apart_lower=kept.get("auroc_lower"),
         told_apart_upper=kept.get("auroc_upper"),
         stopped=log.stopped,
+        synthetic=model.lineage.synthetic,
         privacy=model.privacy,
         canaries=None if model.audit is None else model.audit.canaries,
     )

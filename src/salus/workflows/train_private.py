@@ -150,6 +150,7 @@ def _lineage(lessons: PrivateLessons, settings: TimelineSettings) -> Lineage:
         patients_tuning=0,
         facts_after_death=0,
         hardware=hardware(),
+        synthetic=settings.synthetic,
     )
 
 

@@ -25,6 +25,7 @@ from salus.usecases.early_warning.scoring import score_risks
 from salus.usecases.early_warning.simple_rule import simple_rule
 from salus.usecases.early_warning.ward_round import WardRound
 from salus.usecases.early_warning.writing import risk_drafts
+from salus.usecases.locked import check_open
 from salus.usecases.opened import Kind, Opened
 from salus.usecases.sending import origin_of
 
@@ -49,7 +50,11 @@ class EarlyWarning:
         return simple_rule(self._round)
 
     def propose(self, n: int, *, seed: int, budget: Budget) -> Proposal:
-        """Forecast for the first ``n`` patients of the record, in order of their numbers."""
+        """Forecast for the first ``n`` patients of the record, in order of their numbers.
+
+        Raises SyntheticLocked (SAL-477).
+        """
+        check_open(self._opened, "early-warning propose")
         return forecast_round(self._round, n, seed=seed, budget=budget)
 
     def check(self, proposal: Proposal) -> tuple[Concern, ...]:

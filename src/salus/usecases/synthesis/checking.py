@@ -16,7 +16,7 @@ FEW = 50
 
 def check_release(opened: Opened, proposal: Proposal) -> tuple[Concern, ...]:
     """Gate, privacy, copies: each blocks. Few patients: a warning."""
-    concerns = [*standing_concerns(opened), *foreign_concerns(opened, proposal)]
+    concerns = [*standing_concerns(opened, writes_synthetic=True), *foreign_concerns(opened, proposal)]
     if opened.standing.judgement is not None:
         concerns += _privacy(opened.standing.judgement)
     if not proposal.made:

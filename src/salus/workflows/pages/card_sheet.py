@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
+from salus.timeline.suspension import REASON
 from salus.trajectory.privacy import Privacy
 from salus.workflows.pages.card_words import (
     BEFORE_USE,
@@ -29,6 +30,8 @@ CURVE = Figure(
     width=720,
     height=344,
 )
+LEAD = "What this model is, what it is for, and what is known of it from its own folder."
+SYNTHETIC_LEAD = f"SYNTHETIC: this model learnt from synthetic patients alone. {LEAD}"
 LEFT_OUT = ("data", "seed")
 """Settings that the head of the page already says."""
 
@@ -38,7 +41,7 @@ def card_sheet(card: ModelCard, *, made: datetime) -> Sheet:
     name = card.lineage.data_set
     return Sheet(
         title=f"Model card: {name or card.folder}",
-        lead="What this model is, what it is for, and what is known of it from its own folder.",
+        lead=_lead(card),
         made=made.isoformat(),
         digest=card.lineage.timeline_digest or "not kept",
         seed=card.settings.seed,
@@ -118,10 +121,20 @@ def _evaluation_data(card: ModelCard) -> Section:
     )
 
 
+def _lead(card: ModelCard) -> str:
+    """What a reader must know first."""
+    first = SYNTHETIC_LEAD if card.lineage.synthetic else LEAD
+    return f"{REASON.upper()}: nobody may use it. {first}" if card.suspended else first
+
+
 def _training_data(card: ModelCard) -> Section:
     lineage, vocabulary, hidden = card.lineage, card.vocabulary, card.protection
     about = (
         ("data set", lineage.data_set or "not named"),
+        (
+            "patients",
+            "SYNTHETIC alone: drawn by a model" if lineage.synthetic else "real, or not said to be drawn",
+        ),
         ("licence", lineage.licence or "not said"),
         ("splits", lineage.splits or "not said"),
     )

@@ -43,9 +43,14 @@ def purposes(card: ModelCard) -> tuple[str, ...]:
     """What the model is for."""
     clock, name = card.clock, card.lineage.data_set or "the training data"
     times = "of times only the order" if clock.order_only else f"times to the {clock.grain}, {_since(clock)}"
-    return (
+    drawing = (
         f"Draw synthetic patients like those of “{name}”, to develop and test software and analyses where the real "
-        "records may not go.",
+        "records may not go."
+    )
+    if card.lineage.synthetic:
+        return (drawing,)
+    return (
+        drawing,
         "Forecast what tends to happen to patients recorded in the same way "
         f"(the same codes; {times}), under the care they got.",
     )

@@ -79,4 +79,5 @@ class ModelCard:
     losses: Losses
     memorised_kept: Memorised | None
     memorised_last: Memorised | None
+    suspended: bool = False
     cost: Cost
