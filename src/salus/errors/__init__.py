@@ -20,12 +20,14 @@ from __future__ import annotations
 
 from salus.errors.error import SalusError, nearest
 from salus.errors.model import (
+    AttackRefused,
     BudgetTooSmall,
     BundleBroken,
     ConditionRefused,
     ConditionUnmet,
     EvidenceError,
     FindingsFileError,
+    HoldoutLeaked,
     LearntByHeart,
     LossNotFinite,
     ModelBroken,
@@ -34,6 +36,7 @@ from salus.errors.model import (
     ModelNotWritten,
     ModelOtherVersion,
     NothingToCompare,
+    OtherModelTimeline,
     OtherTimeline,
     PrivacyRefused,
     SettingsRefused,
@@ -42,7 +45,9 @@ from salus.errors.model import (
     TaskFileError,
     TaskValueError,
     TooFewPatients,
+    TrainingCopied,
     ValueNotFinite,
+    VocabulariesDisjoint,
     WorkerLost,
 )
 from salus.errors.programme import (
@@ -123,6 +128,7 @@ from salus.errors.run import (
 __all__ = [
     "AddressRefused",
     "AnswerStrange",
+    "AttackRefused",
     "BooksUnbalanced",
     "BudgetTooSmall",
     "BundleBroken",
@@ -141,6 +147,7 @@ __all__ = [
     "FileTrouble",
     "FindingsFileError",
     "FolderTaken",
+    "HoldoutLeaked",
     "IdentitiesExposed",
     "IdentitiesMissing",
     "InputEmpty",
@@ -165,6 +172,7 @@ __all__ = [
     "NothingToReport",
     "NothingToServe",
     "OccupiedFolder",
+    "OtherModelTimeline",
     "OtherServer",
     "OtherSource",
     "OtherSubject",
@@ -201,6 +209,7 @@ __all__ = [
     "TimelineNotWritten",
     "TimelinesDiffer",
     "TooFewPatients",
+    "TrainingCopied",
     "Unexpected",
     "UnitUnknown",
     "UnknownCommand",
@@ -211,6 +220,7 @@ __all__ = [
     "UseCaseValueError",
     "ValueNotFinite",
     "ViewWrong",
+    "VocabulariesDisjoint",
     "WorkerLost",
     "WorkspaceError",
     "nearest",

@@ -147,3 +147,33 @@ class BundleBroken(EvidenceError):
     """A file of a folder of evidence is missing, cut short or changed."""
 
     code = "SAL-453"
+
+
+class AttackRefused(EvidenceError):
+    """An attack on these data would say nothing, or something that is not so."""
+
+    code = "SAL-460"
+
+
+class HoldoutLeaked(AttackRefused):
+    """Held-out patients stand among those trained on, so that they are no control."""
+
+    code = "SAL-461"
+
+
+class OtherModelTimeline(AttackRefused):
+    """The model learnt from another timeline than the one it is attacked with."""
+
+    code = "SAL-462"
+
+
+class VocabulariesDisjoint(AttackRefused):
+    """The synthetic and the real patients have no code in common: every attack would find nothing."""
+
+    code = "SAL-463"
+
+
+class TrainingCopied(EvidenceError):
+    """The synthetic set holds copies of patients the model learnt from."""
+
+    code = "SAL-464"
