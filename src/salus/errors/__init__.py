@@ -7,7 +7,7 @@
     ├── TimelineError      2xx  units, timeline, quality
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
-    ├── EvidenceError      45x  findings
+    ├── EvidenceError      45x  findings (46x: attacks)
     ├── RunError           5xx  commands and jobs
     ├── ProgrammeError     6xx  protocols and gates
     ├── UseCaseError       65x  use cases

@@ -1,4 +1,4 @@
-"""Is a synthetic patient a real one again? Copies word for word, near copies, and stretches that stand in a real record.
+"""Is a synthetic patient a real one again? Copies word for word, near copies, stretches that stand in a real record.
 
 Exact copies are counted. For near copies and long stretches the yardstick are held-out patients: how near they are to
 their nearest member, how long the longest stretch is that they share with one. Synthetic patients that lie beyond all
@@ -56,8 +56,8 @@ def copied(synthetic: Fingerprints, members: Fingerprints, others: Fingerprints)
     sizes = (len(synthetic.subject), len(others.subject))
     return Question(
         metric="privacy.copies",
-        method="records that are a member's word for word: codes, values, waits; control: those of patients never learnt"
-        " from; baseline: synthetic records that are one of theirs",
+        method="records that are a member's word for word: codes, values, waits; control: those of patients never"
+        " learnt from; baseline: synthetic records that are one of theirs",
         attack=Guesses.each(synthetic.within(members)),
         control=Guesses.each(others.within(members)),
         baseline=Guesses.each(synthetic.within(others)),

@@ -1,8 +1,8 @@
 """Does the synthetic set join what was apart, or tell what was secret? Linkability and attribute inference.
 
 Linkability: somebody holds two lists about the same people, each with other fields, and looks up the nearest synthetic
-patients of a person by each; where the two look-ups meet, the lists are linked. Inference: somebody knows some fields of
-a person and takes the secret one from the nearest synthetic patient (Giomi et al. 2023, arXiv:2211.10459).
+patients of a person by each; where the two look-ups meet, the lists are linked. Inference: somebody knows some fields
+of a person and takes the secret one from the nearest synthetic patient (Giomi et al. 2023, arXiv:2211.10459).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def linkability(
     """Whether ``known`` fields and all the others lead to the same synthetic patient."""
     first = members.columns_of(known)
     second = np.setdiff1d(np.arange(members.table.shape[1]), first)
-    there = place(synthetic, others)
-    attack, control = (_meets(place(people, others), there, first, second) for people in (members, others))
+    there = place(synthetic, synthetic)
+    attack, control = (_meets(place(people, synthetic), there, first, second) for people in (members, others))
     rng = np.random.default_rng(seed)
     by_luck = rng.random(len(members)) < _luck(len(synthetic))
     fields = len(set(members.fields))
@@ -67,14 +67,9 @@ def inference(
     Where nothing is named, everything but the secret is known. The baseline is the one answer that would have been
     right most often for ``reference``: patients who are neither members nor others.
     """
-    secrets = [field for field in dict.fromkeys(members.fields) if field not in set(known)]
-    there = place(synthetic, others)
-    sides = [
-        _guessed(people, place(people, others), synthetic, there, known=known, secrets=secrets)
-        for people in (members, others)
-    ]
+    sides = [_guessed(people, synthetic, known=known) for people in (members, others)]
     asked, pooled = [], []
-    for secret in secrets:
+    for secret in _secrets(members, known):
         column = int(members.columns_of([secret])[0])
         best = _best_constant(reference.table[:, column], word=bool(members.words[column]))
         blind = _right(
@@ -98,8 +93,8 @@ def _question(
     attack, control, baseline = three
     return Question(
         metric=metric,
-        method="a secret field taken from the synthetic patient nearest by the known fields (arXiv:2211.10459); a number"
-        f" is guessed within {NEAR:.0%}; control: patients never learnt from; baseline: the best single answer",
+        method="a secret field taken from the synthetic patient nearest by the known fields (arXiv:2211.10459); a"
+        f" number is guessed within {NEAR:.0%}; control: patients never learnt from; baseline: the best single answer",
         attack=attack,
         control=control,
         baseline=baseline,
@@ -109,26 +104,20 @@ def _question(
     )
 
 
-def _guessed(
-    people: PatientRows,
-    here: Placed,
-    synthetic: PatientRows,
-    there: Placed,
-    *,
-    known: Sequence[str],
-    secrets: Sequence[str],
-) -> dict[str, Guesses]:
+def _guessed(people: PatientRows, synthetic: PatientRows, *, known: Sequence[str]) -> dict[str, Guesses]:
     """What the nearest synthetic patient says of each secret, right or wrong; people without the fact are left out."""
-    answers = {secret: np.full(len(people), np.nan) for secret in secrets}
+    here, there = place(people, synthetic), place(synthetic, synthetic)
+    secrets = _secrets(people, known)
+    told_of = {secret: np.full(len(people), np.nan) for secret in secrets}
     basis = people.columns_of(known or people.fields)
     for part in parts_of(len(people)):
         apart = apart_by_columns(here, there, basis, part=part)
         for secret in secrets:
             own = people.columns_of([secret])
             less = apart if known else apart - apart_by_columns(here, there, own, part=part)
-            answers[secret][part] = synthetic.table[less.argmin(axis=1), own[0]]
+            told_of[secret][part] = synthetic.table[less.argmin(axis=1), own[0]]
     found = {}
-    for secret, answer in answers.items():
+    for secret, answer in told_of.items():
         column = int(people.columns_of([secret])[0])
         truth, word = people.table[:, column], bool(people.words[column])
         had = np.isfinite(truth)
@@ -136,8 +125,12 @@ def _guessed(
     return found
 
 
+def _secrets(people: PatientRows, known: Sequence[str]) -> list[str]:
+    return [field for field in dict.fromkeys(people.fields) if field not in set(known)]
+
+
 def _right(answer: Floats, truth: Floats, *, word: bool) -> Floats:
-    near: Floats = (answer == truth) if word else (np.abs(answer - truth) <= NEAR * np.abs(truth))
+    near = (answer == truth) if word else (np.abs(answer - truth) <= NEAR * np.abs(truth))
     return np.asarray(near, dtype=np.float64)
 
 

@@ -8,13 +8,12 @@ again for patients who hold the rarest codes, the oldest, and the smallest ethni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from salus.evidence.discrimination import Floats, auroc
+from salus.evidence.discrimination import Floats
 from salus.evidence.guesses import Guesses, rate
 from salus.evidence.membership import CONTROL, DRAWN, Membership, Trial, auc_of
 from salus.evidence.resampling import class_weights, interval

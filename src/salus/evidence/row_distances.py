@@ -1,6 +1,6 @@
-"""How far apart two patients' rows are: the sum over columns of 0 (the same) to 1 (as different as can be) (Gower 1971).
+"""How far apart two patients' rows are: the sum over columns of 0 (same) to 1 (as different as can be) (Gower 1971).
 
-A number's place is its rank among real patients, so that one outlier does not make all others alike. Recorded against
+A number's place is its rank in a reference, so that one outlier does not make all others alike. Recorded against
 not recorded counts as 1, both not recorded as 0.
 """
 
@@ -29,7 +29,7 @@ class Placed:
 
     def __len__(self) -> int:
         """How many patients."""
-        return self.place.shape[1]
+        return int(self.place.shape[1])
 
 
 def place(rows: PatientRows, reference: PatientRows) -> Placed:
@@ -49,13 +49,11 @@ def column_apart(here: Placed, there: Placed, column: int, *, part: slice) -> Si
     """Distances in one column, shape (part of ``here``, ``there``)."""
     one, other = here.place[column, part][:, None], there.place[column][None]
     known, also = here.known[column, part][:, None], there.known[column][None]
-    if here.words[column]:
-        apart = ((one != other) & known & also).astype(np.float32)
-    else:
-        apart = np.abs(one - other)
-    if known.all() and also.all():
-        return apart
-    return np.maximum(apart, known != also)
+    differ = ((one != other) & known & also) if here.words[column] else np.abs(one - other)
+    apart: Singles = differ.astype(np.float32, copy=False)
+    if not (known.all() and also.all()):
+        np.maximum(apart, known != also, out=apart)
+    return apart
 
 
 def apart_by_columns(here: Placed, there: Placed, columns: NDArray[np.int64], *, part: slice) -> Singles:

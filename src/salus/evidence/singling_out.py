@@ -5,11 +5,11 @@ greatest) or of several (multivariate: what one synthetic patient has in them, o
 exactly one synthetic patient are guesses; a guess is right where it holds for exactly one of the patients the model
 learnt from (Giomi et al. 2023, arXiv:2211.10459).
 
-How easily a predicate fits exactly one by chance hangs on how many patients it is tried on. Patients never learnt from
-are mostly fewer; so each takes the place of one the model learnt from. Let c of the N patients learnt from fit, and exactly
-one of n others. Were n of the N drawn by lot replaced by the others, exactly one would fit, an other, if all c had been
-among them; averaged over the lot, and as a share of n in N, that is (N/n) (n)_c / (N)_c, where (n)_c = n(n-1)...(n-c+1).
-Had the model learnt from none of them, attack and control would agree in expectation, without any curve being fitted.
+How easily a predicate fits exactly one by chance hangs on how many patients it is tried on, and those never learnt from
+are mostly fewer. So they take the place of as many members. Let c of the N members fit, and exactly one of n others.
+Were n members, drawn by lot, replaced by the others, exactly one patient would fit, an other, if all c had been among
+the replaced; averaged over the lot and divided by n/N that is (N/n) (n)_c / (N)_c, where (n)_c = n(n-1)...(n-c+1). Had
+the model learnt from none of them, attack and control would agree in expectation, without any curve being fitted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from salus.evidence.patient_rows import PatientRows
 from salus.evidence.withheld import told
 
 MOST_GUESSES = 2_000
-TRIES = 20
+TRIES = 60
 """Predicates tried for each that is wanted; where fewer fit one synthetic patient, fewer are guessed with."""
 TOGETHER = 3
 """Columns of a multivariate predicate."""
@@ -124,7 +124,7 @@ def multivariate_predicates(rows: PatientRows, *, seed: int) -> Predicates:
 
 
 def random_predicates(rows: PatientRows, *, together: int, seed: int) -> Predicates:
-    """Guesses by somebody without the synthetic set: plausible values of each column, drawn apart, by lot either way."""
+    """Guesses by somebody without the synthetic set: plausible values of columns, each drawn apart, either way."""
     rng = np.random.default_rng(seed)
     width = min(together, rows.table.shape[1])
     column = rng.permuted(np.tile(np.arange(rows.table.shape[1]), (MOST_GUESSES, 1)), axis=1)[:, :width]

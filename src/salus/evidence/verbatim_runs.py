@@ -1,8 +1,8 @@
 """The longest stretch of a record that stands word for word in another: successive facts, their values, their waits.
 
-A fact is its code, its value to a tenth of the values that code has, and how long after the moment before it came, to a
-factor of about 1.4. Long runs shared with a patient the model learnt from mean little by themselves: real patients share
-them too. So runs of held-out patients stand beside them.
+A fact is its code, its value to a tenth of the values that code has, and how long after the moment before it came, to
+a factor of about 1.4. Long runs shared with a patient the model learnt from mean little by themselves: real patients
+share them too. So runs of held-out patients stand beside them.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _slices(rows: pl.DataFrame) -> Ints:
 
 
 def _text(known: Written, asked: Written) -> tuple[Ints, Ints]:
-    """All records one after the other, each closed by a number of its own; whose each place is (-1: known's, -2: none)."""
+    """All records in a row, each closed by a number of its own; whose each place is (-1: known's, -2: nobody's)."""
     pieces, owners, closed = [], [], int(max(known.fact.max(initial=0), asked.fact.max(initial=0))) + 1
     for written, mine in ((known, False), (asked, True)):
         ends = np.append(written.start[1:], len(written.fact))

@@ -155,8 +155,8 @@ def _known_share(invented: pl.DataFrame, real: pl.DataFrame, target: Target) -> 
     known = said["code"].is_in(real["code"].unique().to_list()).sum()
     if not known:
         raise VocabulariesDisjoint(
-            f"none of the {said['code'].n_unique():,} codes of the synthetic patients occurs in the real timeline: every"
-            " attack would find nothing, and that would say nothing",
+            f"none of the {said['code'].n_unique():,} codes of the synthetic patients occurs in the real timeline:"
+            " every attack would find nothing, and that would say nothing",
             where=str(target.what),
             fix="attack with the timeline that the synthetic patients were made after, in the same codes",
         )

@@ -39,25 +39,27 @@ def rates_picture(findings: Sequence[Finding], file: str) -> Drawn | None:
     down = alt.Y("question:N", sort=order, title=None, axis=alt.Axis(labelLimit=150))
     offset = alt.YOffset("side:N", sort=list(SIDES.values()))
     colour = alt.Color(
-        "side:N", scale=alt.Scale(domain=list(SIDES.values()), range=[ALARM, FIRST, INK]), title=None
+        "side:N",
+        scale=alt.Scale(domain=list(SIDES.values()), range=[ALARM, FIRST, INK]),
+        legend=alt.Legend(title=None, orient="bottom", columns=1),
     )
-    chart = alt.layer(
-        alt.Chart(table).mark_rule().encode(x=across, x2="upper:Q", y=down, yOffset=offset, color=colour),
+    rules = alt.Chart(table).mark_rule().encode(x=across, x2="upper:Q", y=down, yOffset=offset, color=colour)
+    shape = alt.Shape(
+        "side:N",
+        scale=alt.Scale(domain=list(SIDES.values()), range=SHAPES),
+        legend=alt.Legend(title=None, orient="bottom", columns=1),
+    )
+    points = (
         alt.Chart(table)
         .mark_point(filled=True, size=42, opacity=1)
-        .encode(
-            x="value:Q",
-            y=down,
-            yOffset=offset,
-            color=colour,
-            shape=alt.Shape("side:N", scale=alt.Scale(domain=list(SIDES.values()), range=SHAPES), title=None),
-        ),
+        .encode(x="value:Q", y=down, yOffset=offset, color=colour, shape=shape)
     )
+    chart = rules + points
     said = "; ".join(
         f"{row['question']}, {row['side']}: {percent(float(row['value'] or 0))}" for row in table.to_dicts()
     )
     caption = "Right guesses with 95 % intervals. A leak is where the circle stands right of both others."
-    return figure_of(chart, file, caption=caption, alternative=f"{said}.", height=40 * len(order) + 60)
+    return figure_of(chart, file, caption=caption, alternative=f"{said}.", height=40 * len(order) + 100)
 
 
 def beside_picture(table: pl.DataFrame, file: str, *, title: str, caption: str) -> Drawn | None:

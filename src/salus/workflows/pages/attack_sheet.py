@@ -103,8 +103,8 @@ def _guessing(findings: Sequence[Finding], rates: Drawn | None) -> Section:
         name="guessing",
         heading="Singled out, linked, guessed",
         words=(
-            "Risk is what the set adds to what can be guessed of patients it knows nothing about, as a share of what was"
-            " left to guess. Below nought is chance.",
+            "Risk is what the set adds to what can be guessed of patients it knows nothing about, as a share of what"
+            " was left to guess. Below nought is chance.",
         ),
         figures=() if rates is None else (rates[0],),
         tables=(_rate_table(findings, wanted, name="t-guesses"),),

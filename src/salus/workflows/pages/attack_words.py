@@ -13,10 +13,21 @@ WHAT: dict[str, str] = {
     "privacy.singling_multivariate": "that three facts together fit exactly one real patient",
     "privacy.linkability": "which entries of two lists are the same person",
     "privacy.inference": "what a patient keeps secret",
-    "privacy.copies": "that a synthetic record is a real one word for word",
-    "privacy.near_copies": "that a synthetic record is a real one, little changed",
-    "privacy.runs": "that a long stretch of a synthetic record was copied",
+    "privacy.copies": "are a real one word for word",
+    "privacy.near_copies": "lie closer to a real one than real patients do to each other",
+    "privacy.runs": "share a longer stretch with a real one than real patients do with each other",
 }
+LOOKS = ("privacy.copies", "privacy.near_copies", "privacy.runs")
+GUESSES = (
+    "Of 1,000 guesses {what}, {count} were right",
+    "; of 1,000 about patients never learnt from, {count}",
+    "; of 1,000 without the set, {count}",
+)
+RECORDS = (
+    "Of 1,000 synthetic records {count} {what}",
+    "; of 1,000 records never learnt from, {count}",
+    "; by chance alone, {count}",
+)
 NAMES: dict[str, str] = {
     "privacy.membership_auc": "Membership",
     "privacy.density_auc": "Membership by the synthetic patients alone",
@@ -58,34 +69,21 @@ def _guesses(metric: str, sides: Sides, risks: Sides) -> str:
     attack, control, baseline = (sides.get(side) for side in ("attack", "control", "baseline"))
     if attack is None or attack.value is None:
         return f"Not measured: {attack.reason if attack else 'it was not run'}."
-    begun = f"Of 1,000 guesses {WHAT[metric]}, {thousandth(attack.value)} were right"
-    if metric in ("privacy.copies", "privacy.near_copies", "privacy.runs"):
-        begun = f"Of 1,000 synthetic records {thousandth(attack.value)} say {WHAT[metric]}"
-        if metric != "privacy.copies":
-            begun = f"Of 1,000 synthetic records {thousandth(attack.value)} look as if"
-            begun += " copied: " + (
-                "nearer to a real patient"
-                if metric == "privacy.near_copies"
-                else "a longer stretch shared with one"
-            )
-            begun += " than real patients are to each other"
-    told = f"{begun}{_beside(control, baseline)}."
+    first, second, third = (RECORDS if metric in LOOKS else GUESSES)[:3]
+    what = WHAT[metric]
+    told = first.format(count=thousandth(attack.value), what=what)
+    if control is not None and control.value is not None:
+        told += second.format(count=thousandth(control.value))
+    if baseline is not None and baseline.value is not None:
+        told += third.format(count=thousandth(baseline.value))
     risk = risks.get("attack")
     if risk is None or risk.value is None or risk.lower is None or risk.upper is None:
-        return f"{told} How much the set gave away cannot be said."
+        return f"{told}. How much the set gave away cannot be said."
     if risk.lower <= 0:
-        return (
-            f"{told} That shows no leak; at most {percent(risk.upper)} of what could be won was given away."
-        )
-    return f"{told} The set gave away {percent(risk.value)} ({percent(risk.lower)} to {percent(risk.upper)})."
-
-
-def _beside(control: Finding | None, baseline: Finding | None) -> str:
-    if control is None or baseline is None or control.value is None or baseline.value is None:
-        return ""
+        most = percent(max(risk.upper, 0.001))
+        return f"{told}. That shows no leak: less than {most} of what there was to win was given away."
     return (
-        f"; of 1,000 about patients never learnt from {thousandth(control.value)},"
-        f" of 1,000 without the set {thousandth(baseline.value)}"
+        f"{told}. The set gave away {percent(risk.value)} ({percent(risk.lower)} to {percent(risk.upper)})."
     )
 
 
@@ -95,7 +93,8 @@ def _auc(sides: Sides, tail: Sides) -> str:
         return f"Not measured: {attack.reason if attack else 'it was not run'}."
     told = (
         "Shown a patient who was learnt from and one who was not, the attack picks the right one"
-        f" {100 * attack.value:.0f} times of 100 ({100 * attack.lower:.1f} to {100 * attack.upper:.1f}); a coin does 50."
+        f" {100 * attack.value:.0f} times of 100 ({100 * attack.lower:.1f} to {100 * attack.upper:.1f});"
+        " a coin does 50."
     )
     few = tail.get("attack")
     if few is None or few.value is None or few.lower is None or few.upper is None:
