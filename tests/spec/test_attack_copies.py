@@ -73,14 +73,14 @@ def test_copies_by_hand():
     assert rate(asked.baseline).value == 0.0
 
 
-def test_the_mark_lies_at_the_control_s_second_largest_where_one_may_lie_above():
-    """1 to 1,000: one in a thousand, 1,000 itself, lies above 999. Five of 1,000 others do: 6 in all, one is a control.
+def test_the_mark_lies_at_the_control_s_largest_where_one_in_a_thousand_may_lie_there():
+    """1 to 1,000: one in a thousand is 1,000 itself. Five of 1,000 others lie beyond: 6 in all, one is a control.
 
     Halves drawn by lot: at most one of six is of the first half with chance (1 + 6) / 64 = 0.109.
     """
     control = np.arange(1, 1001).astype(float)
     found = beyond(np.concatenate([np.full(5, 2000.0), np.full(995, 999.0)]), control)
-    assert (found.mark, found.share, found.found) == (999.0, 0.001, 5)
+    assert (found.mark, found.share, found.found) == (1000.0, 0.001, 5)
     assert found.chance == pytest.approx(7 / 64, abs=0.001)
 
 
@@ -98,7 +98,7 @@ def test_nearer_counts_as_beyond():
 
 
 def test_a_stretch_word_for_word_by_hand():
-    """A, then B after 3 days, then C after 1. The second record has them after a week, so A came otherwise: two shared."""
+    """A, then B after 3 days, then C after 1. In the second record A comes after a week, so B and C are shared."""
     known = events((1, 0, "A", None), (1, 3, "B", None), (1, 4, "C", None), (1, 50, "D", None))
     asked = events(
         *((2, 0, "X", None), (2, 8, "A", None), (2, 11, "B", None), (2, 12, "C", None), (2, 13, "E", None)),
@@ -236,3 +236,10 @@ def test_who_stands_out_by_hand():
 def test_where_everybody_holds_the_same_codes_nobody_is_rare():
     found = worst_off(events(*((who, day, "A", None) for who in range(20) for day in (0, 1))))
     assert found == ()
+
+
+def test_ties_are_counted_on_both_sides():
+    """Seven of 200 controls lie at nought, where all synthetic patients lie: 3.5 % against all of them."""
+    control = np.concatenate([np.zeros(7), np.ones(193)])
+    asked = near_copies(np.zeros(100), control, members=9)
+    assert (rate(asked.attack).value, rate(asked.control).value) == (1.0, 0.035)

@@ -1,8 +1,8 @@
 """Is a synthetic patient a real one again? Copies word for word, near copies, stretches that stand in a real record.
 
 Exact copies are counted. For near copies and long stretches the yardstick are held-out patients: how near they are to
-their nearest member, how long the longest stretch is that they share with one. Synthetic patients that lie beyond all
-but one in a thousand of them are counted; from patients like any other one in a thousand would.
+their nearest member, how long the longest stretch is that they share with one. The mark is set where one in a thousand
+of them lies, and whoever lies there or beyond is counted, in both groups: with ties, more than one in a thousand.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ TOO_FEW = f"fewer than {round(1 / BEYOND[-1])} patients never learnt from: no ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beyond:
-    """Synthetic patients beyond the mark set by the control: larger is closer to a member.
+    """Synthetic patients at or beyond the mark set by the control: larger is closer to a member.
 
-    ``chance``: that as many or more lay beyond it, were synthetic and control patients alike.
+    ``chance``: that as many or more lay there, were synthetic and control patients alike.
     """
 
     mark: float
@@ -43,8 +43,8 @@ def beyond(synthetic: Floats, control: Floats) -> Beyond | None:
         return None
     share = possible[0]
     allowed = int(len(control) * share)
-    mark = float(np.sort(control)[-allowed - 1])
-    found, above = int((synthetic > mark).sum()), int((control > mark).sum())
+    mark = float(np.sort(control)[-allowed])
+    found, above = int((synthetic >= mark).sum()), int((control >= mark).sum())
     pooled = len(control) + len(synthetic)
     # Among the (found + above) furthest of all patients together: how few of the control, drawn by lot.
     chance = 1.0 if not found else float(hypergeom.cdf(above, pooled, len(control), found + above))
@@ -69,9 +69,7 @@ def copied(synthetic: Fingerprints, members: Fingerprints, others: Fingerprints)
 
 def near_copies(synthetic: Floats, control: Floats, *, members: int) -> Question:
     """Synthetic patients nearer to a member than the control; distances from :mod:`salus.evidence.row_distances`."""
-    what = (
-        "records whose row lies nearer to a member's than the nearest {share} of patients never learnt from"
-    )
+    what = "records whose row lies as near to a member's as the nearest {share} of patients never learnt from"
     return _beyond_question(
         "privacy.near_copies", what, synthetic=-synthetic, control=-control, members=members
     )
@@ -79,7 +77,7 @@ def near_copies(synthetic: Floats, control: Floats, *, members: int) -> Question
 
 def long_runs(synthetic: Floats, control: Floats, *, members: int) -> Question:
     """Synthetic patients who share a longer stretch with a member than the control does."""
-    what = "records that share a longer stretch of successive facts with a member than the longest {share} of patients"
+    what = "records that share as long a stretch of successive facts with a member as the longest {share} of patients"
     return _beyond_question(
         "privacy.runs", f"{what} never learnt from", synthetic=synthetic, control=control, members=members
     )
@@ -92,11 +90,11 @@ def _beyond_question(metric: str, what: str, *, synthetic: Floats, control: Floa
     named = f"1 in {round(1 / share):,}"
     asked = Question(
         metric=metric,
-        method=f"{what.format(share=named)} are (by rank), and the same of those; baseline: {named}, what"
-        " records like theirs would give",
-        attack=Guesses.each(synthetic > mark),
-        control=Guesses.each(control > mark),
-        baseline=_expected(share, len(synthetic)),
+        method=f"{what.format(share=named)}; control: the same of those patients; baseline: as many as there,"
+        " what records like theirs would give",
+        attack=Guesses.each(synthetic >= mark),
+        control=Guesses.each(control >= mark),
+        baseline=_expected(float((control >= mark).mean()) if found else share, len(synthetic)),
         population=f"{len(synthetic):,} synthetic v {told(members)} members",
         against=f"{told(len(control))} never learnt from v {told(members)} members",
         patients=(len(synthetic), len(control)),
@@ -104,7 +102,7 @@ def _beyond_question(metric: str, what: str, *, synthetic: Floats, control: Floa
     if found is None:
         few = f"fewer than {LEAST} synthetic patients" if not len(synthetic) else TOO_FEW
         return replace(asked, reason=few)
-    said = f"{found.found:,} beyond the mark; the chance of as many, were they like the control: {found.chance:.2g}"
+    said = f"{found.found:,} at the mark or beyond; chance of as many, were they like the control: {found.chance:.2g}"
     return replace(asked, remarks=(said,))
 
 

@@ -27,7 +27,7 @@ from salus.evidence.patient_rows import PatientRows
 from salus.evidence.withheld import told
 
 MOST_GUESSES = 2_000
-TRIES = 60
+TRIES = 30
 """Predicates tried for each that is wanted; where fewer fit one synthetic patient, fewer are guessed with."""
 TOGETHER = 3
 """Columns of a multivariate predicate."""

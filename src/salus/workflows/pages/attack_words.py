@@ -14,8 +14,8 @@ WHAT: dict[str, str] = {
     "privacy.linkability": "which entries of two lists are the same person",
     "privacy.inference": "what a patient keeps secret",
     "privacy.copies": "are a real one word for word",
-    "privacy.near_copies": "lie closer to a real one than real patients do to each other",
-    "privacy.runs": "share a longer stretch with a real one than real patients do with each other",
+    "privacy.near_copies": "lie as close to a real one as hardly any two real patients do",
+    "privacy.runs": "share as long a stretch with a real one as hardly any two real patients do",
 }
 LOOKS = ("privacy.copies", "privacy.near_copies", "privacy.runs")
 GUESSES = (
