@@ -270,6 +270,11 @@ def _remarks(held: Material) -> tuple[str, ...]:
             "Some held-out records stand word for word among those trained on, no more often than training records have"
             " twins: they weaken the control a little."
         )
+    if held.on_trust:
+        said.append(
+            "Nothing says that these real patients are those it was learnt from: were they others, every attack would"
+            " find nothing."
+        )
     if held.model is None:
         said.append("The model was not given: nothing was asked of the likelihood of records under it.")
     return tuple(said)

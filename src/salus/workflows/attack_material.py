@@ -43,7 +43,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything read. ``known_share``: share of synthetic rows whose code a real patient has."""
+    """Everything read. ``known_share``: share of synthetic rows whose code a real patient has.
+
+    ``on_trust``: nothing says that the synthetic patients come of these real ones.
+    """
 
     real: Path
     synthetic: Path
@@ -54,6 +57,7 @@ class Material:
     invented: pl.DataFrame
     leak: Leak
     known_share: float
+    on_trust: bool = False
 
     @property
     def everyone(self) -> pl.DataFrame:
@@ -70,10 +74,10 @@ def material(target: Target, *, seed: int, progress: Progress = QUIET) -> Iterat
     """
     with TemporaryDirectory(prefix="salus-attack-") as room:
         splits = _splits(target.real)
-        leak = _checked(splits, target.real)
+        leak, on_trust = _checked(splits, target.real), True
         model = target.what if (target.what / ABOUT).is_file() else None
         if model is not None:
-            _check_lineage(model, target.real)
+            on_trust = not _says_lineage(model, target.real)
             synthetic = Path(room) / "synthetic"
             wanted = min(splits["train"]["subject_id"].n_unique(), MOST_DRAWN)
             generate(model, synthetic, patients=wanted, seed=seed, progress=progress)
@@ -90,6 +94,7 @@ def material(target: Target, *, seed: int, progress: Progress = QUIET) -> Iterat
             invented=invented,
             leak=leak,
             known_share=_known_share(invented, pl.concat(splits.values()), target),
+            on_trust=on_trust,
         )
 
 
@@ -122,13 +127,16 @@ def _checked(splits: dict[str, pl.DataFrame], real: Path) -> Leak:
     return leak
 
 
-def _check_lineage(model: Path, real: Path) -> None:
-    if load_model(model).lineage.timeline_digest != timeline_digest(real):
+def _says_lineage(model: Path, real: Path) -> bool:
+    """Whether the model says what it learnt from (a private one does not); refuse it if that was something else."""
+    learnt = load_model(model).lineage.timeline_digest
+    if learnt and learnt != timeline_digest(real):
         raise OtherModelTimeline(
             f"'{model.name}' did not learn from '{real.name}': the digests differ",
             where=str(real),
             fix="give with --real the timeline that the model was trained on",
         )
+    return bool(learnt)
 
 
 def _timeline(target: Target, room: Path, *, progress: Progress) -> Path:
