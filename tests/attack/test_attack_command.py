@@ -130,7 +130,7 @@ def test_every_attack_has_a_control_and_a_baseline_a_seed_and_a_sentence(free):
         sides = [one.comparison for one in free.findings if one.metric == metric]
         assert set(sides) == {"attack", "control", "baseline"}, metric
     assert all(one.seed == 1 for one in free.findings)
-    assert len(free.sentences) == 9
+    assert len(free.sentences) == 8
     assert all(said.startswith(("Of 1,000", "Shown", "Not measured")) for said in free.sentences.values())
 
 

@@ -87,7 +87,7 @@ def _tail(trial: Trial, label: str, *, alarms: float, seed: int) -> list[Finding
         ("control", CONTROL.format(method=trial.method), trial.control_scores),
         ("baseline", trial.blind_method, trial.blind_scores),
     ):
-        why, value = trial.reason, Interval(None)
+        why, value = trial.reason if pair is None else "", Interval(None)
         if not why and pair is not None:
             why = _too_few_others(len(pair[1]), alarms)
             if not why:
@@ -97,7 +97,7 @@ def _tail(trial: Trial, label: str, *, alarms: float, seed: int) -> list[Finding
         rows.append(
             Finding(
                 metric=metric,
-                population=f"{told(first)} {who} v {told(others)} others",
+                population=f"{told(first)} {who} v {told(others)} others" if pair else f"{who} v others",
                 value=value.value,
                 lower=value.lower,
                 upper=value.upper,

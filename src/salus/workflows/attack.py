@@ -36,7 +36,7 @@ from salus.workflows.pages.render import one_file
 from salus.workflows.stages import Json
 
 EVIDENCE, PAGE_FILE, NUMBERS_FILE = "evidence", "attack.html", "attack.json"
-MOST, MOST_TARGETS = 10_000, 2_000
+MOST, MOST_TARGETS = 10_000, 4_000
 """Patients a side, and people about whom secrets are guessed: more cost time and narrow intervals little."""
 COPIED = 0.05
 """Where surely more than this share of the set are copies, it is no matter of degree: the run ends with an error."""

@@ -8,7 +8,7 @@ import polars as pl
 
 from salus.findings import METRICS, Finding
 from salus.workflows.pages.attack_pictures import beside_picture, rates_picture
-from salus.workflows.pages.attack_words import NAMES, by_metric, sentences
+from salus.workflows.pages.attack_words import NAMES, by_metric, is_leak, sentences
 from salus.workflows.pages.drawing import Drawn
 from salus.workflows.pages.evidence_tables import privacy_notes, privacy_table
 from salus.workflows.pages.sheet import Check, Section, Sheet, Table
@@ -23,6 +23,9 @@ LIMITS = (
     "An average hides single patients: look at the groups, and at the attack with few false alarms.",
     "Who knows more than the fields laid out here, or has a better attack, may find more.",
     "Forecasts through the service were not attacked, and no model was trained again without a patient.",
+)
+CAPTION = (
+    "Each secret apart, worst first; of forty that leak nothing, one has its whole interval above nought"
 )
 SIDES = ("attack", "control", "baseline")
 
@@ -84,8 +87,8 @@ def _leaks(found: Mapping[str, Mapping[str, Finding]], metric: str) -> bool:
     if metric.endswith("_auc"):
         one = found.get(metric, {}).get("attack")
         return one is None or one.lower is None or one.lower > 0.5
-    one = found.get(f"{metric}_risk", {}).get("attack")
-    return one is None or one.lower is None or one.lower > 0
+    sides = found.get(metric, {})
+    return is_leak(sides.get("attack"), sides.get("baseline"), found.get(f"{metric}_risk", {}).get("attack"))
 
 
 def _membership(findings: Sequence[Finding]) -> Section:
@@ -190,7 +193,7 @@ def _secret_table(findings: Sequence[Finding]) -> Table:
         key=lambda row: -_value(secrets[row[0]].get((added, "attack"))),
     )
     heads = ("secret", "right about members", "about patients never learnt from", "without the set", "risk")
-    return Table(name="t-secrets", caption="Each secret apart, worst first", heads=heads, rows=tuple(rows))
+    return Table(name="t-secrets", caption=CAPTION, heads=heads, rows=tuple(rows))
 
 
 def _remarks(findings: Sequence[Finding], wanted: Sequence[str]) -> tuple[str, ...]:

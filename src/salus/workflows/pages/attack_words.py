@@ -46,9 +46,12 @@ def sentences(findings: Sequence[Finding]) -> dict[str, str]:
     """One sentence or a few about each attack, by its name."""
     found = by_metric(findings)
     told = {}
+    by_output = found.get("privacy.density_auc", {}).get("attack")
     for metric, name in NAMES.items():
         if metric not in found:
             continue
+        if metric == "privacy.membership_auc" and _unmeasured(found[metric]) and by_output is not None:
+            continue  # without a model the attack on its output stands for both
         if metric.endswith("_auc"):
             told[name] = _auc(found[metric], found.get(metric.replace("_auc", "_tpr_01pct"), {}))
         else:
@@ -79,12 +82,26 @@ def _guesses(metric: str, sides: Sides, risks: Sides) -> str:
     risk = risks.get("attack")
     if risk is None or risk.value is None or risk.lower is None or risk.upper is None:
         return f"{told}. How much the set gave away cannot be said."
+    if baseline is not None and attack.value <= (baseline.value or 0.0):
+        return f"{told}. That shows no leak: a guess without the set does as well."
     if risk.lower <= 0:
         most = percent(max(risk.upper, 0.001))
         return f"{told}. That shows no leak: less than {most} of what there was to win was given away."
     return (
         f"{told}. The set gave away {percent(risk.value)} ({percent(risk.lower)} to {percent(risk.upper)})."
     )
+
+
+def is_leak(attack: Finding | None, baseline: Finding | None, risk: Finding | None) -> bool:
+    """Whether the set surely gave something away, and more than anybody could guess; also where nothing is known."""
+    if attack is None or attack.value is None or risk is None or risk.lower is None:
+        return True
+    return risk.lower > 0 and (baseline is None or attack.value > (baseline.value or 0.0))
+
+
+def _unmeasured(sides: Sides) -> bool:
+    attack = sides.get("attack")
+    return attack is None or attack.value is None
 
 
 def _auc(sides: Sides, tail: Sides) -> str:
