@@ -83,7 +83,8 @@ def _guesses(metric: str, sides: Sides, risks: Sides) -> str:
     if risk is None or risk.value is None or risk.lower is None or risk.upper is None:
         return f"{told}. How much the set gave away cannot be said."
     if baseline is not None and attack.value <= (baseline.value or 0.0):
-        return f"{told}. That shows no leak: a guess without the set does as well."
+        as_well = "chance does" if metric in LOOKS else "a guess without the set does"
+        return f"{told}. That shows no leak: {as_well} as well."
     if risk.lower <= 0:
         most = percent(max(risk.upper, 0.001))
         return f"{told}. That shows no leak: less than {most} of what there was to win was given away."
