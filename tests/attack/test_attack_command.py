@@ -23,8 +23,9 @@ from salus.errors import (
 )
 from salus.findings import METRICS, read_bundle
 from salus.timeline.store import write_timeline
+from salus.trajectory.artefact import load_model, save_model
 from salus.workflows.attack import ATTACKS, EVIDENCE, NUMBERS_FILE, PAGE_FILE, AttackChoices, attack
-from salus.workflows.attack_material import Target
+from salus.workflows.attack_material import Target, material
 from salus.workflows.export import export
 from tests.small_ward import CODES, SETTINGS, ward
 
@@ -180,6 +181,18 @@ def test_a_model_is_asked_for_patients_and_its_likelihoods(ward_usecase, tmp_pat
 def test_a_model_of_another_timeline_is_refused(ward_usecase, rooms):
     with pytest.raises(OtherModelTimeline, match="did not learn from 'real'"):
         run(ward_usecase.model, rooms / "real")
+
+
+def test_a_model_that_says_not_what_it_learnt_from_is_attacked_on_trust(ward_usecase, rooms, tmp_path):
+    """A model with a proof of privacy holds no digest of its data: the attack cannot check, and says so."""
+    model = load_model(ward_usecase.model)
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    save_model(replace(model, lineage=replace(model.lineage, timeline_digest="")), silent)
+    with material(Target(what=silent, real=rooms / "real"), seed=1) as held:
+        assert held.on_trust
+    with material(Target(what=ward_usecase.model, real=ward_usecase.timeline), seed=1) as held:
+        assert not held.on_trust
 
 
 def test_csv_files_are_attacked_as_the_timeline_they_were_written_from(free, rooms, tmp_path):
