@@ -60,7 +60,7 @@ class Guesses:
         """How many independent guesses they are worth."""
         share, owners = self.rate, len(np.unique(self.owner))
         apart = np.bincount(np.unique(self.owner, return_inverse=True)[1], weights=self.right - share)
-        spread = float((apart**2).sum()) / len(self) ** 2 * owners / max(owners - 1, 1)
+        spread = float((apart**2).sum()) / len(self) ** 2
         if spread <= 0 or not 0 < share < 1:
             return owners / self.most
         return min(share * (1 - share) / spread, float(len(self)))
