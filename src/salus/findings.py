@@ -40,6 +40,30 @@ class Metric:
     better: str | float
 
 
+_QUESTIONS: Mapping[str, str] = {
+    "singling_univariate": "predicates of one column that fit one patient",
+    "singling_multivariate": "predicates of three columns that fit one patient",
+    "linkability": "two lists linked through synthetic patients",
+    "inference": "secrets told by the nearest synthetic patient, all fields",
+    "inference_field": "secrets told by the nearest synthetic patient, one field",
+    "copies": "records that are a member's word for word",
+    "near_copies": "records nearer to a member than nearly all patients never learnt from",
+    "runs": "records sharing a longer stretch with a member than nearly all never learnt from",
+}
+ATTACKS: Mapping[str, Metric] = {
+    **{f"privacy.{name}": Metric(f"share of {words}", "down") for name, words in _QUESTIONS.items()},
+    **{
+        f"privacy.{name}_risk": Metric(f"{words}: how much the set gave away (0: nothing)", "down")
+        for name, words in _QUESTIONS.items()
+    },
+    **{
+        f"privacy.{name}_tpr_{label}": Metric(f"members found by {name} at {alarms} false alarms", "down")
+        for name in ("membership", "likelihood", "density", "nearest")
+        for label, alarms in (("1pct", "1 %"), ("01pct", "0.1 %"))
+    },
+    "privacy.membership_group_auc": Metric("membership attack within a group of patients", "down"),
+}
+"""What `salus attack` measures beside the membership of an average patient."""
 METRICS: Mapping[str, Metric] = {
     "fidelity.overall": Metric("closeness to real patients, all parts", "up"),
     "fidelity.marginals": Metric("closeness of how often each code occurs and of its values", "up"),
@@ -79,6 +103,7 @@ METRICS: Mapping[str, Metric] = {
     "privacy.reference_auc": Metric("membership attack with reference models (LiRA)", "down"),
     "privacy.reference_tpr_1": Metric("members caught at 1 % false alarms, with reference models", "down"),
     "privacy.reference_tpr_01": Metric("members caught at 0.1 % false alarms, with reference models", "down"),
+    **ATTACKS,
     "forecast.auroc": Metric("share of pairs that the forecast tells apart", "up"),
     "forecast.auprc": Metric("average precision of the forecast", "up"),
     "forecast.brier": Metric("mean squared error of the risk", "down"),

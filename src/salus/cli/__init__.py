@@ -173,6 +173,13 @@ COMMANDS: dict[str, Command] = {
         "May we use it?",
         "salus appraise build/demo/cohort",
     ),
+    "attack": Command(
+        "salus.cli.attack",
+        "attack",
+        "Attack a model or synthetic patients: what do they give away?",
+        "May we use it?",
+        "salus attack build/model --real build/timeline --to build/attack",
+    ),
     "freeze": Command(
         "salus.cli.freeze",
         "freeze",

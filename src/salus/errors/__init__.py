@@ -9,7 +9,7 @@
     ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
-    ├── EvidenceError      45x  findings; 47x audits
+    ├── EvidenceError      45x  findings; 46x attacks; 47x audits
     ├── LabelError         475  the label synthetic
     ├── RunError           5xx  commands and jobs
     ├── ProgrammeError     6xx  protocols and gates
@@ -44,6 +44,7 @@ from salus.errors.label import (
     SyntheticLocked,
 )
 from salus.errors.model import (
+    AttackRefused,
     AuditBroken,
     AuditRefused,
     BudgetTooSmall,
@@ -52,6 +53,7 @@ from salus.errors.model import (
     ConditionUnmet,
     EvidenceError,
     FindingsFileError,
+    HoldoutLeaked,
     LearntByHeart,
     LossNotFinite,
     ModelBroken,
@@ -61,6 +63,7 @@ from salus.errors.model import (
     ModelOtherVersion,
     NotAudited,
     NothingToCompare,
+    OtherModelTimeline,
     OtherTimeline,
     PrivacyRefused,
     SettingsRefused,
@@ -69,7 +72,9 @@ from salus.errors.model import (
     TaskFileError,
     TaskValueError,
     TooFewPatients,
+    TrainingCopied,
     ValueNotFinite,
+    VocabulariesDisjoint,
     WorkerLost,
 )
 from salus.errors.programme import (
@@ -156,6 +161,7 @@ __all__ = [
     "AddressRefused",
     "AnswerStrange",
     "AtRestError",
+    "AttackRefused",
     "AuditBroken",
     "AuditRefused",
     "BooksUnbalanced",
@@ -179,6 +185,7 @@ __all__ = [
     "FileTrouble",
     "FindingsFileError",
     "FolderTaken",
+    "HoldoutLeaked",
     "IdentitiesExposed",
     "IdentitiesMissing",
     "InputEmpty",
@@ -209,6 +216,7 @@ __all__ = [
     "NothingToSeal",
     "NothingToServe",
     "OccupiedFolder",
+    "OtherModelTimeline",
     "OtherServer",
     "OtherSource",
     "OtherSubject",
@@ -258,6 +266,7 @@ __all__ = [
     "TimelineNotWritten",
     "TimelinesDiffer",
     "TooFewPatients",
+    "TrainingCopied",
     "Unexpected",
     "UnitUnknown",
     "UnknownCommand",
@@ -268,6 +277,7 @@ __all__ = [
     "UseCaseValueError",
     "ValueNotFinite",
     "ViewWrong",
+    "VocabulariesDisjoint",
     "WorkerLost",
     "WorkspaceError",
     "nearest",

@@ -165,3 +165,33 @@ class AuditBroken(EvidenceError):
     """The file of a model's canaries was changed, cut short, or belongs to another model or timeline."""
 
     code = "SAL-472"
+
+
+class AttackRefused(EvidenceError):
+    """An attack on these data would say nothing, or something that is not so."""
+
+    code = "SAL-460"
+
+
+class HoldoutLeaked(AttackRefused):
+    """Held-out patients stand among those trained on, so that they are no control."""
+
+    code = "SAL-461"
+
+
+class OtherModelTimeline(AttackRefused):
+    """The model learnt from another timeline than the one it is attacked with."""
+
+    code = "SAL-462"
+
+
+class VocabulariesDisjoint(AttackRefused):
+    """The synthetic and the real patients have no code in common: every attack would find nothing."""
+
+    code = "SAL-463"
+
+
+class TrainingCopied(EvidenceError):
+    """The synthetic set holds copies of patients the model learnt from."""
+
+    code = "SAL-464"

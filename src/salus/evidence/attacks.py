@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
+from numpy.typing import NDArray
 
 from salus.evidence.discrimination import Floats
 from salus.evidence.outcome_model import ROUNDS, SETTINGS
@@ -34,12 +35,13 @@ BY_RECORD = "nats less those expected of its whole summary (difficulty calibrati
 class People:
     """Some patients: the summary of each whole record (nan: not recorded), its nats under the model, its facts.
 
-    ``nats`` and ``facts`` are nan where no model was asked.
+    ``nats`` and ``facts`` are nan where no model was asked. ``subject``: who they are, to look at groups apart.
     """
 
     summary: Floats
     nats: Floats
     facts: Floats
+    subject: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """How many patients."""
@@ -47,10 +49,11 @@ class People:
 
     def of(self, rows: np.ndarray) -> People:
         """Take some of them, by number or by yes and no."""
-        return People(summary=self.summary[rows], nats=self.nats[rows], facts=self.facts[rows])
+        who = None if self.subject is None else self.subject[rows]
+        return People(summary=self.summary[rows], nats=self.nats[rows], facts=self.facts[rows], subject=who)
 
     def beside(self, others: People) -> People:
-        """These patients, then the others."""
+        """These patients, then the others; who they are is dropped."""
         return People(
             summary=np.vstack([self.summary, others.summary]),
             nats=np.concatenate([self.nats, others.nats]),

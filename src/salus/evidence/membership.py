@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from salus.evidence.attacks import People, blind_scores, density_scores, likelihood_scores, nearest_scores
 from salus.evidence.discrimination import Floats, auroc
@@ -59,14 +61,40 @@ class Sides:
         return f"{told(len(self.members))} members v {told(len(self.others))} others"
 
 
+Pair: TypeAlias = tuple[Floats, Floats]
+Ids: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One attack's scores, to be looked at further: of members (or control, or blindly guessed) and of the others.
+
+    ``subjects``: who they are, where that is known; never written. None where the attack could not be run.
+    """
+
+    name: str
+    method: str
+    blind_method: str
+    reason: str = ""
+    scores: Pair | None = None
+    control_scores: Pair | None = None
+    blind_scores: Pair | None = None
+    subjects: tuple[Ids, Ids] | None = None
+    control_subjects: tuple[Ids, Ids] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """Findings, and the scores of each patient, without identifiers, by comparison and group."""
+    """Findings, and the scores of each patient, without identifiers, by comparison and group.
+
+    ``trials``: the same scores by attack, the strongest first; they stay in memory.
+    """
 
     findings: list[Finding]
     scores: pl.DataFrame
     members: int
     others: int
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +114,10 @@ def membership(sides: Sides, *, seed: int) -> Membership:
     """Run every attack; what could not be measured has no value and says why."""
     if not sides.without_model:
         sides = _with_likelihood(sides)
-    why, guess = _too_few(sides), NOT_MEASURED
+    why, guess, blind = _too_few(sides), NOT_MEASURED, None
     if not why:
-        scores = blind_scores(sides.members, sides.others, seed=seed)
-        guess = _auc(scores, len(sides.members), seed=seed)
+        blind = blind_scores(sides.members, sides.others, seed=seed)
+        guess = auc_of(blind, len(sides.members), seed=seed)
     attacks = [_run(name, sides, seed=seed) for name in METHODS]
     best = _strongest(attacks)
     findings = [
@@ -100,6 +128,27 @@ def membership(sides: Sides, *, seed: int) -> Membership:
         scores=_table(attacks, sides, seed=seed),
         members=shown(len(sides.members)),
         others=shown(len(sides.others)),
+        trials=tuple(_trial(attack, blind, sides) for attack in (best, *attacks)),
+    )
+
+
+def _trial(attack: _Attack, blind: Floats | None, sides: Sides) -> Trial:
+    who, others = sides.members.subject, sides.others.subject
+    control = sides.control.subject
+
+    def parted(scores: Floats | None, first: int) -> Pair | None:
+        return None if scores is None else (scores[:first], scores[first:])
+
+    return Trial(
+        name=attack.name,
+        method=attack.method,
+        blind_method=BASELINE,
+        reason=attack.reason,
+        scores=parted(attack.scores, len(sides.members)),
+        control_scores=parted(attack.control_scores, len(sides.control)),
+        blind_scores=parted(blind, len(sides.members)),
+        subjects=None if who is None or others is None else (who, others),
+        control_subjects=None if control is None or others is None else (control, others),
     )
 
 
@@ -134,14 +183,14 @@ def _run(name: str, sides: Sides, *, seed: int) -> _Attack:
     attack = _attack(name, sides.synthetic, seed=seed)
     members, control = len(sides.members), len(sides.control)
     ways = attack(sides.members.beside(sides.others), sides.control.beside(sides.rest))
-    values = {way: _auc(scores, members, seed=None).value or 0.0 for way, scores in ways.items()}
+    values = {way: auc_of(scores, members, seed=None).value or 0.0 for way, scores in ways.items()}
     way = max(values, key=lambda each: values[each])
     again = attack(sides.control.beside(sides.others), sides.rest)[way]
     return _Attack(
         name=name,
         method=method.format(way=way, ways=len(ways)),
-        found=_auc(ways[way], members, seed=seed),
-        control=_auc(again, control, seed=seed),
+        found=auc_of(ways[way], members, seed=seed),
+        control=auc_of(again, control, seed=seed),
         scores=ways[way],
         control_scores=again,
     )
@@ -158,7 +207,7 @@ def _attack(name: str, synthetic: Floats, *, seed: int) -> Callable[[People, Peo
     return lambda suspects, reference: {name: nearest_scores(suspects, reference, synthetic=synthetic)}
 
 
-def _auc(scores: Floats, first: int, *, seed: int | None) -> Interval:
+def auc_of(scores: Floats, first: int, *, seed: int | None) -> Interval:
     """How well scores tell the first group from the second; with bounds where there is a seed."""
     outcome = (np.arange(len(scores)) < first).astype(float)
     value = float(auroc(outcome, scores)[0])

@@ -35,17 +35,18 @@ NATS = {"subject_id": pl.Int64(), "nats": pl.Float64(), "facts": pl.Float64()}
 class Attacked:
     """What is attacked: the real patients' timeline, the model (None: its output alone), the synthetic patients.
 
-    ``members``: at most these; None: everyone the model learnt from may be drawn.
+    ``members``: at most these; None: everyone the model learnt from may be drawn. ``most``: patients a side.
     """
 
     timeline: Path
     synthetic: Path
     model: Path | None
     members: tuple[int, ...] | None = None
+    most: int = MOST
 
 
 def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
-    """Attack up to 2,000 members (split train) and 2,000 others (split held_out), drawn by ``seed``.
+    """Attack up to ``most`` members (split train) and as many others (split held_out), drawn by ``seed``.
 
     Canaries that an audit left out of training are neither.
     """
@@ -53,7 +54,7 @@ def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
     if attacked.model is not None:
         events = events.filter(~pl.col("subject_id").is_in(left_out_of(attacked.model)))
     codes, settings = read_codes(attacked.timeline), read_settings(attacked.timeline)
-    chosen = choose(eligible(events, codes, attacked.members), seed=seed)
+    chosen = choose(eligible(events, codes, attacked.members), seed=seed, most=attacked.most)
     drawn = [person for group in chosen.values() for person in group]
     events = events.filter(pl.col("subject_id").is_in(drawn)).drop("split")
     nats = pl.DataFrame(schema=NATS)
@@ -73,7 +74,7 @@ def measure_membership(attacked: Attacked, *, seed: int) -> Membership:
     )
 
 
-def choose(people: Mapping[str, list[int]], *, seed: int) -> dict[str, list[int]]:
+def choose(people: Mapping[str, list[int]], *, seed: int, most: int = MOST) -> dict[str, list[int]]:
     """Draw members, others, control and rest from the patients of each split.
 
     Control are the tuning patients: like members in everything but that the model did not learn from them (they only
@@ -84,13 +85,13 @@ def choose(people: Mapping[str, list[int]], *, seed: int) -> dict[str, list[int]
         rng.permutation(sorted(people.get(name, []))).tolist() for name in ("train", "tuning", "held_out")
     )
     enough = len(tuning) >= 2 * LEAST
-    others = min(MOST, len(held_out) if enough else len(held_out) * 2 // 3)
+    others = min(most, len(held_out) if enough else len(held_out) * 2 // 3)
     spare = held_out[others:]
-    never = [*tuning[:MOST], *spare[:MOST]]
+    never = [*tuning[:most], *spare[:most]]
     alike = len(tuning) >= LEAST and len(spare) >= LEAST
-    split = min(len(tuning), MOST) if alike else len(never) // 2
+    split = min(len(tuning), most) if alike else len(never) // 2
     return {
-        "members": train[:MOST],
+        "members": train[:most],
         "others": held_out[:others],
         "control": never[:split],
         "rest": never[split:],
@@ -139,6 +140,7 @@ def people_of(summary: pl.DataFrame, ids: list[int]) -> People:
         summary=_matrix(rows.drop(*KEY, "nats", "facts")),
         nats=rows["nats"].fill_null(float("nan")).to_numpy(),
         facts=rows["facts"].fill_null(float("nan")).to_numpy(),
+        subject=rows["subject_id"].to_numpy(),
     )
 
 
