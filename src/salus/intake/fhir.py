@@ -92,7 +92,7 @@ class FhirReader:
                 yield trouble(part.name, block)
                 continue
             found = sort_lines(block, how.takers, part.name)
-            how.labelled = TOLD in block.raw
+            how.labelled |= TOLD in block.raw
             yield PartRead(
                 events=no_events(),
                 codes={},
