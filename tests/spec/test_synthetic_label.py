@@ -22,9 +22,10 @@ from salus.workflows.describe import card_page, describe
 from salus.workflows.export_fhir import export_fhir
 from salus.workflows.export_tables import export_meds
 from salus.workflows.generate import generate
+from salus.workflows.ingest_fhir import ingest_fhir
 from salus.workflows.pages.markdown import markdown
 from salus.workflows.train import TrainChoices, train
-from tests.labelled import EVERY_WAY, PLAIN, in_fhir, in_meds, read_in, relabelled, sent_out, ward_timeline
+from tests.labelled import EVERY_WAY, PLAIN, in_fhir, in_meds, read_in, sent_out, ward_timeline
 from tests.small_model import trained_folder
 from tests.small_ward import SETTINGS
 
@@ -148,6 +149,17 @@ def test_synthetic_and_real_in_one_source_are_refused(way, tmp_path):
         read_in(way, folder, tmp_path / "again")
     assert refused.value.code == "SAL-476"
     assert not (tmp_path / "again").exists()
+
+
+def test_synthetic_bundles_beside_real_lines_are_refused(tmp_path):
+    """Bundles and NDJSON are read in different ways, small files of both together."""
+    _, bundles = sent_out("fhir bundles", tmp_path / "a", synthetic=True)
+    _, lines = sent_out("fhir ndjson", tmp_path / "b", synthetic=False)
+    (tmp_path / "both").mkdir()
+    for number, path in enumerate([*(bundles / "fhir").iterdir(), *(lines / "fhir").iterdir()]):
+        shutil.copyfile(path, tmp_path / "both" / f"{number}{path.suffix}")
+    with pytest.raises(LabelsMixed):
+        ingest_fhir(tmp_path / "both", tmp_path / "again", PLAIN, progress=QUIET)
 
 
 @pytest.mark.parametrize("way", [way for way in EVERY_WAY if way not in ("meds", "csv")])
@@ -286,5 +298,3 @@ def test_drawn_patients_name_their_model(tmp_path):
     generate(trained_folder(), tmp_path / "drawn", patients=5, progress=QUIET)
     told = read_settings(tmp_path / "drawn")
     assert told.origins == (load_model(trained_folder()).digest,)
-    assert relabelled(tmp_path / "drawn", tmp_path / "x", synthetic=True).exists()
-    assert PLAIN.processes == 1

@@ -91,7 +91,7 @@ class FhirReader:
                 yield trouble(part.name, block)
                 continue
             found = sort_lines(block, how.takers, part.name)
-            how.labelled = TOLD in block.raw
+            how.labelled |= TOLD in block.raw
             yield PartRead(lines={part.name: block.lines})
             yield from _read(found, how)
 

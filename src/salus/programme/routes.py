@@ -106,6 +106,12 @@ ROUTES: tuple[Route, ...] = (
         why_open="compares; gives findings and nothing about a patient",
     ),
     Route(
+        name="erase",
+        module="workflows/erase.py",
+        gives="a model trained again without a patient",
+        why_open="learns; says nothing about a patient",
+    ),
+    Route(
         name="pieces of work",
         module="trajectory/sending.py",
         gives="a model in another process",

@@ -122,13 +122,12 @@ def train(timeline: Path, to: Path, *, choices: TrainChoices, progress: Progress
         network, log = fit(
             lessons, settings=wanted, checkpoint=checkpoint, progress=progress, device=choices.device
         )
-    lineage = _lineage(lessons, settings, digest)
     model = Model(
         network=network,
         vocabulary=lessons.vocabulary,
         settings=wanted,
         log=log,
-        lineage=lineage,
+        lineage=_lineage(lessons, settings, digest),
         codes=codes.to_dicts(),
         audit=None if plan is None else plan.told,
     )
