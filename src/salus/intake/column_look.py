@@ -36,6 +36,8 @@ CLOCK = r"^\d{1,4}:[0-5]\d$"
 CODED = r"^[A-Z]?\d[0-9A-Z]{0,4}([.-][0-9A-Z]{1,6})?$"
 """How codes of diagnoses, drugs and tests are written: a letter or none, digits, perhaps a point and more."""
 MOST_DECIMALS = 6
+NEARLY_ALL, ENOUGH_CELLS = 0.95, 20
+"""From this share of numbers on, among so many cells, the rest are typing errors: a row each is rejected."""
 FEW_CELLS, MANY_CELLS = 30, 200
 """Different cells a choice may have, and beyond how many a text is no choice."""
 LETTERS = re.compile(r"[^0-9A-Za-z]+")
@@ -60,7 +62,8 @@ class ColumnLook:
     """What was seen of one column. ``different``: how many different cells; ``filled``: share that is recorded.
 
     ``pattern``: how its dates are written, and ``others`` ways that fit as well; ``missing``: cells it has that nearly
-    always mean "not recorded"; ``counted``: the rows numbered 1, 2, 3 …; ``single``: no cell twice.
+    always mean "not recorded"; ``odd``: how many cells of a column of
+    numbers are none; ``counted``: the rows numbered 1, 2, 3 …; ``single``: no cell twice.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ColumnLook:
     pattern: str = ""
     others: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    odd: int = 0
     counted: bool = False
     single: bool = False
 
@@ -107,6 +111,9 @@ def look_at(name: str, cells: pl.Series) -> ColumnLook:
     if numbers.is_not_null().all() and numbers.is_finite().all():
         counted = texts.equals(pl.Series([str(place + 1) for place in range(len(texts))]), check_names=False)
         return replace(_number(values, seen), counted=counted)
+    if numbers.is_finite().sum() >= NEARLY_ALL * len(values) and len(values) >= ENOUGH_CELLS:
+        odd = len(values) - int(numbers.is_finite().sum())
+        return replace(_number(values.filter(numbers.is_finite().fill_null(False)), seen), odd=odd)
     if patterns := patterns_of(values):
         return replace(seen, look=Look.DATE, pattern=patterns[0], others=patterns[1:])
     return replace(seen, look=_look_of_texts(values, seen.different))

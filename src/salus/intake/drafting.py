@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from salus.errors import InputMissing, InputUnreadable
+from salus.errors import InputMissing, InputUnreadable, UnitUnknown
 from salus.formats.categories import is_category
 from salus.intake import column_words as words
 from salus.intake.column_look import MANY_CELLS, ColumnLook, Look, look_at
 from salus.intake.parquet_cells import PARQUET, cells_of, read_parquet
+from salus.units import read_unit
 
 ROWS_LOOKED_AT = 200_000
 ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
@@ -206,7 +208,10 @@ def _table(
     if variable and value:
         facts, left_out = _variables(frame, subject, variable.name)
         fixed |= _as_long(looks, variable, value, fixed)
-        met.codes |= {name: {"description": name, "decimals": value.decimals} for name in facts}
+        told = _units_told(frame, variable.name, fixed)
+        met.codes |= {
+            name: {"description": name, "decimals": value.decimals} | told.get(name, {}) for name in facts
+        }
     elif any("birth" in guess.why for guess in time.values()):
         row = "MEDS_BIRTH"
         met.codes[row] = {"description": "Birth", "role": "birth"}
@@ -252,6 +257,19 @@ def _as_long(
     uses = [(variable, "variable", "names what was measured"), (value, "value", "its value")]
     uses += [(look, "unit", "its unit") for look in units[:1]]
     return {look.name: Guess(name=look.name, use={use: True}, why=why, sure=False) for look, use, why in uses}
+
+
+def _units_told(frame: pl.DataFrame, variable: str, fixed: Mapping[str, Guess]) -> dict[str, dict[str, str]]:
+    """The unit that stands most often beside each name, where Salus knows it; other units convert or are rejected."""
+    column = next((name for name, guess in fixed.items() if guess.use.get("unit") is True), "")
+    if not column:
+        return {}
+    pairs = frame.select(variable, column).drop_nulls().group_by(variable, column).len()
+    told: dict[str, dict[str, str]] = {}
+    for name, unit, _ in pairs.sort("len", column, descending=[True, False]).iter_rows():
+        with suppress(UnitUnknown):
+            told.setdefault(str(name), {"unit": read_unit(str(unit).strip())})
+    return told
 
 
 def _variables(frame: pl.DataFrame, subject: str, name: str) -> tuple[tuple[str, ...], int]:
@@ -328,6 +346,7 @@ def _rest(look: ColumnLook, met: _Met, *, static: bool, long: bool) -> Guess:
         )
         few = look.look is Look.WHOLE and look.different <= FEW_NUMBERS
         why = "a number of few values: a category?" if few else "a number" + ("" if unit else "; its unit?")
+        why += f"; {look.odd} cells are none, and their rows will be rejected" if look.odd else ""
         return Guess(
             name=look.name, use={"code": prefix, **true_always}, why=why, sure=bool(unit) and not few
         )

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pyarrow as pa
-from isal import igzip, igzip_lib
+from isal import igzip_lib
 
 from salus.errors import InputMissing
+from salus.intake.gzip_stream import GzipStream
 from salus.intake.parts import Part, file_parts, packed
 
 LINES, WHOLE = (".ndjson", ".jsonl"), (".json",)
@@ -25,7 +26,7 @@ PART_BYTES = 64 << 20
 MOST_PARTS = 512
 USUAL_RATIO = 12
 """How much larger a compressed export is when it is unpacked, about: to cut patients into ranges."""
-PACKERS: tuple[Any, ...] = (zlib.error, igzip.BadGzipFile, igzip_lib.IsalError, pa.ArrowException)
+PACKERS: tuple[Any, ...] = (zlib.error, igzip_lib.IsalError, pa.ArrowException)
 BROKEN: tuple[type[Exception], ...] = (EOFError, OSError, *PACKERS)
 """What reading raises where a compressed file is not whole."""
 NOTHING_OF_IT = "the file is cut short or damaged: nothing of it can be read"
@@ -196,8 +197,8 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         with pa.input_stream(str(path), compression="zstd") as stream:
             yield stream
     elif kind == "gzip":
-        with igzip.open(path, "rb") as stream:  # type: ignore[no-untyped-call]
-            yield stream
+        with GzipStream(path) as stream:
+            yield cast(IO[bytes], stream)
     else:
         with path.open("rb", buffering=0) as stream:
             yield stream
@@ -267,7 +268,9 @@ def line_blocks(part: Part, limits: Limits = LIMITS) -> Iterator[LineBlock]:
             raw = feed.take(size)
             if not going and not size:
                 raw = feed.take(len(feed.held))
-                raw += b"\n" if raw.strip() else b""
+                raw = (
+                    raw + b"\n" if raw.strip() and not feed.trouble else bytearray()
+                )  # half a line is no line
             if raw:
                 block = block_of(raw, line)
                 yield block

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from salus.at_rest.files import read_private_parquet, write_private_parquet
+from salus.errors import InputUnreadable
 from salus.intake.books import TableBooks
 from salus.intake.hl7v2_batches import BatchRead, read_batch
 from salus.intake.hl7v2_files import Hl7v2File
@@ -29,6 +30,7 @@ ROWS_A_PART = 400_000
 TRAITS_HELD = 200_000
 """Rows about patients that wait before what was told twice is left out of them."""
 PEOPLE = "PID"
+BROKEN_FILE = "the file is cut short, or not compressed as its name says: what came before is kept"
 ROLES = {BIRTH: "birth", DEATH: "death"}
 
 
@@ -95,6 +97,13 @@ class _Tally:
         if rejected.height:
             self.rejected.append(rejected.select(pl.lit(file).alias("file"), "line", "column", "reason"))
 
+    def cut_short(self, file: str) -> None:
+        """Count a file that ends before its end, or is not packed as its name says: the others are read."""
+        self.read["file"] += 1
+        self.refused["file"] += 1
+        row = {"file": [file], "line": [0], "column": [""], "reason": [BROKEN_FILE]}
+        self.rejected.append(pl.DataFrame(row, schema=REJECTED_COLUMNS))
+
     def _note(self, name: str, counts: Mapping[str, int]) -> None:
         if counts:
             self.noted.setdefault(name, Counter()).update(counts)
@@ -116,11 +125,15 @@ def read_hl7v2(files: list[Hl7v2File], scratch: Path, how: How, *, progress: Pro
     """Read all files; ``scratch`` is an empty folder for rows on their way."""
     tally, written = _Tally(), _Parts(scratch, how.rows)
     for file in files:
-        with progress.step(f"Reading {file.name}", unit="segments") as step, file.open() as stream:
-            for segments in segment_batches(stream):
-                batch = read_batch(segments, zone=how.zone, key=how.key)
-                written.add(tally.add(batch, file.name))
-                step.advance(segments.rows.height)
+        with progress.step("Reading messages", unit="segments") as step:
+            try:
+                with file.open() as stream:
+                    for segments in segment_batches(stream):
+                        batch = read_batch(segments, zone=how.zone, key=how.key)
+                        written.add(tally.add(batch, file.name))
+                        step.advance(segments.rows.height)
+            except InputUnreadable:
+                tally.cut_short(file.name)
     return _finish(tally, written)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from salus.formats.hl7v2 import field_of
+from salus.formats.hl7v2 import START, field_of
 from salus.formats.hl7v2_acks import Header, Outcome, Refusal, read_header
 from salus.formats.hl7v2_patient import patient_key
 from salus.intake.hl7v2_messages import (
@@ -23,6 +23,7 @@ HEAD = 1 << 12
 """Bytes in which a header ends."""
 NO_FIELD = "a field that every message needs is empty"
 OTHER_VERSION = "the version is not 2.x"
+FRAMED_INSIDE = "the byte 0x0B, which begins a frame, stands inside the message"
 WITHOUT_PATIENT = "no field names the patient by a number"
 
 
@@ -43,6 +44,8 @@ class Received:
 
 def receive(raw: bytes) -> Received:
     """Judge one message by its bytes."""
+    if START in raw:  # it would be taken for the next frame when the journal is read
+        return refused(raw, FRAMED_INSIDE)
     found = read_message(raw)
     if isinstance(found, NoMessage):
         return Received(raw=raw, header=_header(raw), refusal=_unreadable(found), key=key_of(raw))

@@ -146,7 +146,7 @@ def _own_units(table: Table, source: Source) -> list[pl.Expr]:
 
 def _conversion(unit: str, wanted: str, code: str) -> tuple[float | None, float | None]:
     if not wanted:
-        return 1.0, 0.0
+        return (None, None) if unit.strip() else (1.0, 0.0)
     try:
         return conversion(read_unit(unit), wanted, code=code)
     except UnitUnknown:
@@ -181,7 +181,7 @@ def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Ch
         checks.append(
             Check(
                 unit,
-                "the unit is not known or does not convert to the code's",
+                "the unit is not known, or does not convert to the code's in the source.yaml",
                 numeric & pl.col(FACTOR).is_null(),
             )
         )

@@ -10,6 +10,35 @@ from pathlib import Path
 
 from salus.errors import TimelineNotWritten
 
+OURS = (
+    "data",
+    "metadata",
+    "fhir",
+    "evidence",
+    "futures",
+    "model",
+    "timeline",
+    "synthetic",
+    "journal",
+    "dead",
+)
+"""Folders that jobs of Salus write."""
+OUR_ENDINGS = (
+    ".parquet",
+    ".json",
+    ".jsonl",
+    ".html",
+    ".txt",
+    ".csv",
+    ".gz",
+    ".zst",
+    ".ndjson",
+    ".safetensors",
+    ".svg",
+    ".md",
+)
+"""How the files end that jobs of Salus write: where one of before is not written again, it is out of date."""
+
 
 def check_replaceable(folder: Path, *, mark: str) -> None:
     """Refuse a place that holds anything but nothing or an older folder of the same kind (one with ``mark``)."""
@@ -25,7 +54,8 @@ def check_replaceable(folder: Path, *, mark: str) -> None:
 def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
     """Give a fresh folder beside ``folder`` that takes its place when the block ends well.
 
-    ``mark`` is a file inside that shows what may be replaced: a folder of other content is refused.
+    ``mark`` is a file inside that shows what may be replaced: a folder of other content is refused. What else lies in
+    the folder, and is none of :data:`OURS`, somebody put there: it goes along.
     """
     check_replaceable(folder, mark=mark)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
@@ -49,4 +79,7 @@ def _take_place(partial: Path, folder: Path) -> None:
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
+    for path in old.iterdir() if old.exists() else ():
+        if not (path.name in OURS or path.name.endswith(OUR_ENDINGS) or (folder / path.name).exists()):
+            path.rename(folder / path.name)
     shutil.rmtree(old, ignore_errors=True)

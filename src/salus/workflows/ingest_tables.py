@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from salus.errors import BooksUnbalanced, InputEmpty, InputMissing, InputUnreadable
+from salus.errors import BooksUnbalanced, FolderTaken, InputEmpty, InputMissing, InputUnreadable
 from salus.formats.read_source import DEFAULT_SPLITS
 from salus.intake.books import Books, TableBooks, check_books
 from salus.intake.meds import MedsRead, read_meds
@@ -86,6 +86,10 @@ def ingest_meds(folder: Path, to: Path, *, key: bytes = b"", processes: int = 1,
     if not folder.is_dir():
         raise InputMissing(
             f"there is no folder '{folder.name}'", where=str(folder), fix="name a MEDS data set"
+        )
+    if folder.resolve() == to.resolve():
+        raise FolderTaken(
+            "the output is the data set itself", where=str(to), fix="choose another folder with --to"
         )
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         db = scratch_database(scratch, processes=processes)
