@@ -21,7 +21,6 @@ from salus.errors import (
     PatientUnknown,
     Suspended,
 )
-from salus.intake.parts import subject_number
 from salus.programme.erasures import open_record
 from salus.programme.lineage import Sort, find_lineage
 from salus.progress import QUIET
@@ -33,6 +32,7 @@ from salus.timeline.store import (
     timeline_digest,
     write_timeline,
 )
+from salus.timeline.subjects import subject_number
 from salus.timeline.suspension import is_suspended, suspend
 from salus.trajectory.artefact import load_model, save_model
 from salus.workflows.describe import card_page, describe

@@ -6,9 +6,10 @@ import io
 import zlib
 from pathlib import Path
 
-from isal import isal_zlib
+from isal import igzip_lib, isal_zlib
 
 PIECE = 1 << 18
+BROKEN: tuple[type[Exception], ...] = (EOFError, igzip_lib.IsalError)
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -36,7 +37,7 @@ class GzipStream(io.RawIOBase):
         while filled < len(view) and self.trouble is None:
             try:
                 some = self._some(len(view) - filled)
-            except (EOFError, isal_zlib.error) as error:
+            except BROKEN as error:
                 self.trouble = error
                 break
             if not some:
