@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -438,3 +439,16 @@ def test_a_packed_document_cut_short_says_that_nothing_of_it_is_read(read):
     packed = gzip.compress(bundle_of({"resource": json.loads(ONE)}) + os.urandom(5_000))
     found = read({"b.json.gz": packed[: len(packed) // 2], "two.ndjson": TWO})
     assert found.rejected == [(1, "", "the file is cut short or damaged: nothing of it can be read")]
+
+
+def test_a_packed_file_cut_short_gives_every_whole_line_before_the_cut(read):
+    """Of 200 lines whose packed file is cut in half, those that unpack whole are kept, and the cut is one rejection."""
+    chance = random.Random(2)
+    lines = [line(number, note=[{"text": chance.randbytes(60).hex()}]) for number in range(1, 201)]
+    packed = gzip.compress(b"".join(lines))
+    half = zlib.decompressobj(wbits=31).decompress(packed[: len(packed) // 2])
+    whole = half.count(b"\n")
+    assert 50 < whole < 150
+    found = read({"o.ndjson.gz": packed[: len(packed) // 2]})
+    assert found.numbers == list(range(1, whole + 1))
+    assert [(column, reason) for _, column, reason in found.rejected] == [("", CUT_SHORT)]

@@ -6,10 +6,11 @@ import gzip
 
 import pytest
 
-from salus.errors import InputEmpty, InputMissing, InputUnreadable
-from salus.intake.hl7v2 import How, read_hl7v2
+from salus.errors import InputEmpty, InputMissing
+from salus.intake.hl7v2 import BROKEN_FILE, How, read_hl7v2
 from salus.intake.hl7v2_files import files_of
 from salus.intake.hl7v2_messages import BLOCK, LARGEST_MESSAGE
+from salus.intake.hl7v2_reception import FRAMED_INSIDE, receive
 from salus.progress import QUIET
 from tests.spec.test_hl7v2_reading import ORDER, PID, message
 
@@ -84,8 +85,8 @@ def test_names_that_nobody_can_read_are_refused(tmp_path, read):
         files_of(tmp_path / "nowhere")
     with pytest.raises(InputEmpty):
         files_of(tmp_path)
-    with pytest.raises(InputUnreadable, match="cut short"):
-        read(gzip.compress(GOOD[0] * 100)[:-20], name="in.hl7.gz")
+    _, rejected = read(gzip.compress(GOOD[0] * 100)[:-20], name="in.hl7.gz")
+    assert (0, "", BROKEN_FILE) in rejected
 
 
 @pytest.mark.parametrize("born", ["00010101", "99991231", "19", "2030", "abc", "20260230"])
@@ -97,3 +98,23 @@ def test_an_impossible_birth_is_none_and_the_sex_stays(read, tmp_path, born):
     found = read_hl7v2(files_of(tmp_path / "a.hl7"), tmp_path / "parts", How(), progress=QUIET)
     assert [code for frame in found.events for code in frame["code"]] == ["SEX//F"]
     assert sum(count for name, count in found.noted["PID"].items() if name.startswith("birth")) == 1
+
+
+def test_a_packed_file_cut_short_costs_itself_alone(tmp_path):
+    """Of two files one is cut in half: the other is read, and the cut one is one rejection with its name."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.hl7.gz").write_bytes(gzip.compress(GOOD[0] * 50)[:60])
+    (folder / "b.hl7").write_bytes(GOOD[1])
+    (tmp_path / "scratch").mkdir()
+    found = read_hl7v2(files_of(folder), tmp_path / "scratch", How(), progress=QUIET)
+    assert ("a.hl7.gz", 0, "", BROKEN_FILE) in found.rejected.rows()
+    assert 2.0 in [value for frame in found.events for value in frame["numeric_value"].drop_nulls()]
+
+
+def test_a_message_that_holds_the_byte_of_a_frame_is_refused_and_not_acknowledged():
+    """The journal is read by frames: what it could not give back must not be taken."""
+    received = receive(GOOD[0].replace(b"|mmol/L", b"|mm\x0bol/L"))
+    assert received.refusal is not None
+    assert received.refusal.reason == FRAMED_INSIDE
+    assert receive(GOOD[0]).refusal is None

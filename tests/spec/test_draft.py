@@ -78,7 +78,7 @@ def test_a_column_is_what_its_cells_and_its_name_say(folder):
         {"unit": True},
     ]
     assert labs["facts"] == {"K": {"code": "K"}, "SODIUM": {"code": "SODIUM"}}
-    assert found["codes"]["K"] == {"description": "K", "decimals": 2}
+    assert found["codes"]["K"] == {"description": "K", "decimals": 2, "unit": "mmol/L"}
 
 
 def test_the_draft_can_be_ingested_as_it_stands(folder, tmp_path):
@@ -139,7 +139,7 @@ def test_the_command_says_what_it_guessed_and_what_to_do_next(folder, tmp_path, 
         main(["draft", str(folder), "--to", str(tmp_path / "mine.yaml")])
     assert left.value.code == 0
     said = capsys.readouterr().out
-    assert "not CSV, passed over: letter.pdf" in said
+    assert "passed over: letter.pdf" in said
     assert "LOOK: its name says that it identifies people" in said
     assert "salus ingest" in said
     with pytest.raises(SystemExit):

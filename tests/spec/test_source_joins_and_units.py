@@ -278,3 +278,44 @@ def test_an_hour_that_the_clocks_show_twice_is_counted_as_written_less_exactly(t
     assert (tmp_path / "exact" / "vitals.csv").read_text() == text
     (tmp_path / "source.yaml").write_text(ZONED, encoding="utf-8")
     assert export(tmp_path / "timeline", tmp_path / "vague", like=path).rounded == 2
+
+
+UNITS_TOLD = LONG.replace(
+    "      value: {value: true}\n", "      value: {value: true}\n      unit: {unit: true}\n"
+).replace("      weight: {code: WEIGHT, in: g}\n", "      weight: {code: WEIGHT}\n")
+
+
+def test_a_unit_that_a_row_tells_is_never_dropped(tmp_path):
+    """Where the code has no unit, a told one cannot be kept: the row is rejected, and the draft would have named it."""
+    yaml = UNITS_TOLD.replace("{description: Weight, unit: kg}", "{description: Weight}")
+    text = "patient,at,test,value,unit\n1,2020-01-01 10:00,weight,70,kg\n1,2020-01-02 10:00,weight,71,\n"
+    books = ingest(source(tmp_path, yaml, {"vitals.csv": text}), tmp_path / "timeline", progress=QUIET)
+    assert (books.kept, books.rejected) == (1, 1)
+    assert read_rejected(tmp_path / "timeline")["column"].to_list() == ["unit"]
+
+
+def test_a_draft_names_the_unit_that_stands_most_often_beside_each_test(tmp_path):
+    """Twelve rows of haemoglobin in g/dL and two in g/L: the draft says g/dL, and 140 g/L becomes 14 g/dL."""
+    rows = [f"{number},2020-01-{number:02d},hb,{13 + number / 10},g/dL" for number in range(1, 13)]
+    rows += ["13,2020-01-13,hb,140,g/L", "14,2020-01-14,hb,12,mmol/L"]
+    rows += [f"{number},2020-01-{number:02d},gl,{90 + number / 10},mg/dL" for number in range(1, 15)]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "labs.csv").write_text(
+        "patient_id,taken,test,value,unit\n" + "\n".join(rows) + "\n", encoding="utf-8"
+    )
+    draft(tmp_path / "files", tmp_path / "source.yaml", progress=QUIET)
+    books = ingest(tmp_path / "source.yaml", tmp_path / "timeline", progress=QUIET)
+    found = read_timeline(tmp_path / "timeline").filter(pl.col("subject_id") == 13, pl.col("code") == "hb")
+    assert found.select(pl.col("numeric_value").round(3), "unit").rows() == [(14.0, "g/dL")]
+    assert books.rejected == 1
+
+
+def test_a_typing_error_makes_no_category_of_a_column_of_numbers(tmp_path):
+    rows = [f"{number},2020-01-{number % 28 + 1:02d},{60 + number / 10}" for number in range(1, 60)]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "weights.csv").write_text(
+        "patient_id,seen,weight\n" + "\n".join(rows) + "\n60,2020-01-01,abc\n", encoding="utf-8"
+    )
+    draft(tmp_path / "files", tmp_path / "source.yaml", progress=QUIET)
+    books = ingest(tmp_path / "source.yaml", tmp_path / "timeline", progress=QUIET)
+    assert (books.kept, books.rejected) == (59, 1)

@@ -21,6 +21,7 @@ from salus.timeline.store import (
     timeline_digest,
     write_timeline,
 )
+from tests.tiny_source import ingest_tiny
 
 NOON = datetime(2000, 1, 1, 12)
 SETTINGS = TimelineSettings(name="three", time_zero=datetime(2000, 1, 1), grain="minute", anchor="A")
@@ -161,3 +162,11 @@ def test_a_timeline_is_replaced_whole(written):
     write_timeline(written, one, codes=codes("A"), settings=SETTINGS)
     assert read_timeline(written)["subject_id"].to_list() == [7]
     assert [path.name for path in written.parent.iterdir()] == ["t"]
+
+
+def test_what_somebody_put_into_a_timeline_s_folder_goes_along_when_it_is_written_anew(tmp_path):
+    folder, _ = ingest_tiny(tmp_path)
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "chapter.txt").write_text("mine")
+    ingest_tiny(tmp_path)
+    assert (folder / "thesis" / "chapter.txt").read_text() == "mine"

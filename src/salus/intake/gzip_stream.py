@@ -9,7 +9,7 @@ from pathlib import Path
 from isal import igzip_lib, isal_zlib
 
 PIECE = 1 << 18
-BROKEN: tuple[type[Exception], ...] = (EOFError, igzip_lib.IsalError)
+BROKEN: tuple[type[Exception], ...] = (EOFError, igzip_lib.IsalError)  # type: ignore[assignment]
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -32,7 +32,13 @@ class GzipStream(io.RawIOBase):
 
     def readinto(self, into: object) -> int:
         """Unpack up to as many bytes as ``into`` holds; 0 at the end."""
-        view = memoryview(into).cast("B")  # type: ignore[arg-type]
+        with memoryview(into) as whole, whole.cast("B") as view:  # type: ignore[arg-type]
+            filled = self._fill(view)
+        if not filled and self.trouble is not None:
+            raise self.trouble
+        return filled
+
+    def _fill(self, view: memoryview) -> int:
         filled = 0
         while filled < len(view) and self.trouble is None:
             try:
@@ -44,8 +50,6 @@ class GzipStream(io.RawIOBase):
                 break
             view[filled : filled + len(some)] = some
             filled += len(some)
-        if not filled and self.trouble is not None:
-            raise self.trouble
         return filled
 
     def _some(self, most: int) -> bytes:
@@ -54,6 +58,12 @@ class GzipStream(io.RawIOBase):
             if self.member.eof:
                 self.packed = self.member.unused_data.lstrip(b"\0")
                 self.member, self.began = isal_zlib.decompressobj(wbits=GZIP), False
+            if not self.packed and self.began:  # what is unpacked already may wait inside
+                held = self.member.decompress(b"", most)
+                if held or self.member.eof:
+                    if held:
+                        return bytes(held)
+                    continue
             if not self.packed:
                 self.packed = self.file.read(PIECE) or b""
                 if not self.packed:
