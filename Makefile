@@ -21,7 +21,7 @@ export SALUS_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference bench-intake fuzz serve docs clean
+.PHONY: help demo demo-icu demo-clinic test check format bench bench-spine bench-peers bench-inference bench-intake bench-privacy fuzz serve docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make bench   measure every number the docs quote, then rewrite those tables"
 	@echo "make bench-peers   other generators beside ours, same patients, same judges (hours; PEERS=\"--only salus floor ceiling\" for some)"
 	@echo "make bench-intake   FHIR, OMOP and HL7 v2 read from files and a socket: speed, memory, losses, official suites (INTAKE=\"--only fhir\")"
+	@echo "make bench-privacy   de-identification, attacks and audits: what survives, what is found (PRIVACY=\"--only structured\")"
 	@echo "make serve   open the workspace again      make docs  rewrite the generated map and tables"
 	@echo "make clean   remove everything built (the environment $(VENV) stays: remove the folder yourself)"
 
@@ -114,6 +115,9 @@ bench-inference: $(VENV)/.installed-dev
 bench-intake: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.intake $(INTAKE)
 	$(BIN)/python -m benchmarks.tables
+
+bench-privacy: $(VENV)/.installed-dev $(VENV)/.installed-cohort
+	$(BIN)/python -m benchmarks.privacy $(PRIVACY)
 
 bench-icu: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.icu_stays
