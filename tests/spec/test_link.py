@@ -46,6 +46,7 @@ from salus.linkage.identity import Identity, identity_frame
 from salus.linkage.ledger import Act, read_ledger, standing_lines
 from salus.linkage.links import compared_pairs, known_of, people_now
 from salus.linkage.pairs import Pair, Record, Standing
+from salus.linkage.people_table import read_people
 from salus.progress import QUIET
 from salus.timeline.subjects import subject_number
 from salus.workflows.link import Signed, decide, doubtful, link, show, undo
@@ -591,3 +592,17 @@ def test_what_the_how_to_shows_is_what_comes(tmp_path, capsys, monkeypatch):
     assert not [
         name for name in ("anna", "novak", "haddad", "elif", "mill", "10115", "1980") if name in ledger
     ]
+
+
+def test_a_form_of_dates_that_reads_none_is_refused(tmp_path):
+    """Without this every birth date would be missing, and nobody would be told."""
+    (tmp_path / "people.csv").write_text("id,born\n1,03.05.1980\n2,11.12.1955\n")
+    system = System(
+        name="clinic",
+        way=Way.TABLE,
+        identities=tmp_path / "people.csv",
+        columns={"id": "id", "birth_date": "born"},
+        dates="%Y-%m-%d",
+    )
+    with pytest.raises(InputUnreadable, match="is written as"):
+        list(read_people(system, int))

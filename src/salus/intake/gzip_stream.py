@@ -56,29 +56,33 @@ class GzipStream(io.RawIOBase):
         """The next bytes, at least one; none at the end."""
         while True:
             if self.member.eof:
-                self.packed = self.member.unused_data.lstrip(b"\0")
+                self.packed = self.member.unused_data
                 self.member, self.began = isal_zlib.decompressobj(wbits=GZIP), False
-            if not self.packed and self.began:  # what is unpacked already may wait inside
-                held = self.member.decompress(b"", most)
-                if held or self.member.eof:
-                    if held:
-                        return bytes(held)
+            elif self.began and not self.packed:  # what is unpacked already may wait inside
+                if held := bytes(self.member.decompress(b"", most)):
+                    return held
+                if self.member.eof:
                     continue
-            if not self.packed:
-                self.packed = self.file.read(PIECE) or b""
-                if not self.packed:
-                    if self.began:
-                        raise EOFError("the file is truncated inside a gzip member")
-                    return b""
-            if not self.began:
-                self.packed = self.packed.lstrip(b"\0")
-                if not self.packed:
-                    continue
+            if not self._more():
+                return b""
             self.began = True
-            some = self.member.decompress(self.packed, most)
+            some = bytes(self.member.decompress(self.packed, most))
             self.packed = self.member.unconsumed_tail
             if some:
-                return bytes(some)
+                return some
+
+    def _more(self) -> bool:
+        """See that there are packed bytes; between members zeros are passed over. Raises EOFError inside a member."""
+        while True:
+            if not self.began:
+                self.packed = self.packed.lstrip(b"\0")
+            if self.packed:
+                return True
+            self.packed = self.file.read(PIECE) or b""
+            if not self.packed:
+                if self.began:
+                    raise EOFError("the file is truncated inside a gzip member")
+                return False
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,6 +12,7 @@ from salus.linkage.declaration import System
 from salus.linkage.fhir_patient import Numbering
 from salus.linkage.identity import Identity
 
+LOOKED_AT = 1_000
 NO_NUMBER = "the patient's number is missing or is none"
 
 
@@ -26,6 +27,7 @@ def read_people(system: System, number: Numbering) -> Iterator[Identity | str]:
                 where=f"{system.identities}, the first line",
                 fix="correct the column's name in the LINK.yaml",
             )
+    _check_dates(rows, system)
     for row in rows.select(list(dict.fromkeys(wanted))).iter_rows(named=True):
         cells = {name: _text(row[column]) for name, column in system.columns.items()}
         subject = number(cells["id"]) if cells["id"] else None
@@ -48,6 +50,18 @@ def read_people(system: System, number: Numbering) -> Iterator[Identity | str]:
             postcode=cells.get("postcode", ""),
             phone=cells.get("phone", ""),
             identifiers=tuple(f"{authority}|{told}" for authority, told in numbers if told),
+        )
+
+
+def _check_dates(rows: pl.DataFrame, system: System) -> None:
+    """Refuse a form of dates by which not one of the birth dates can be read: all would be missing in silence."""
+    column = system.columns.get("birth_date")
+    told = [cell for cell in rows[column].head(LOOKED_AT) if _text(cell)] if column else []
+    if told and not any(_day(cell, system.dates) for cell in told):
+        raise InputUnreadable(
+            f"no birth date in '{column}' of '{system.identities.name}' is written as '{system.dates}'",
+            where=str(system.identities),
+            fix="correct 'dates' in the LINK.yaml, for example \"%d.%m.%Y\"",
         )
 
 
