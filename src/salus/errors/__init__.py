@@ -5,6 +5,7 @@
     ├── OutletError        15x  ways out
     ├── LinkageError       16x  one patient in many systems
     ├── TimelineError      2xx  units, timeline, quality
+    ├── ImageError         185 to 189  images
     ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
@@ -79,6 +80,10 @@ from salus.errors.records import (
     FolderTaken,
     IdentitiesExposed,
     IdentitiesMissing,
+    ImageError,
+    ImageOptionsWrong,
+    ImageRefused,
+    ImagesTaken,
     InputEmpty,
     InputMissing,
     InputUnreadable,
@@ -150,6 +155,10 @@ __all__ = [
     "FolderTaken",
     "IdentitiesExposed",
     "IdentitiesMissing",
+    "ImageError",
+    "ImageOptionsWrong",
+    "ImageRefused",
+    "ImagesTaken",
     "InputEmpty",
     "InputMissing",
     "InputUnreadable",
