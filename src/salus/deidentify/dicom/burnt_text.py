@@ -1,14 +1,14 @@
 """Finding text burnt into an image: rows of small shapes of one ink, thinner than a finger and of one height.
 
-No word is read. A glyph is a connected shape of strokes that stand out from what lies behind them; a row is three or more
-of them side by side, alike in height and in ink. Missed are: one or two letters alone (a marker "L"), letters higher than
-a fifth of the image or lower than five pixels, handwriting that joins up, text turned by more than a few degrees, and text
-hardly brighter than what is behind it. What looks like a row of glyphs and is none is blanked too.
+No word is read. A glyph is a connected shape of strokes that stand out from what lies behind them; a row is three or
+more of them side by side, alike in height and in ink. Missed are: one or two letters alone (a marker "L"), letters
+higher than a fifth of the image or lower than five pixels, handwriting that joins up, text turned by more than a few
+degrees, and text hardly brighter than what is behind it. What looks like a row of glyphs and is none is blanked too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,25 +22,31 @@ Box = tuple[int, int, int, int]
 
 SMALLEST_SIDE = 12
 LOWEST, HIGHEST_SHARE, MOST_HIGH = 5, 0.2, 96
-STROKES = (9, 25)
-"""Sides of the squares that a stroke must not fill: fine and coarse letters."""
-CONTRAST = 0.22
-INK_APART = 0.12
+STROKE = 9
+"""The side of the square that a stroke must not fill."""
+COARSENESS = (1, 3)
+"""Coarse letters are looked for in the image made smaller."""
+EDGE, CONTRAST, FAINT = 0.2, 0.36, 0.55
+"""Of the range of grey: where a stroke begins, how far the ink of a row stands out, and below what it is faint."""
+INK_APART, INK_SPREAD = 0.12, 0.07
 MOST_SHAPES = 3_000
-FEWEST_GLYPHS = 3
+FEWEST_GLYPHS, FEWEST_FAINT, FEWEST_STROKES = 3, 5, 2.5
+CROOKED, JOINED = 0.18, 2.4
+"""By how much of their height glyphs of a row may lie askew; how much wider than high a shape of several letters is."""
 WIDEST = 14.0
 """A shape so many times wider than high is no word but a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Connected shapes: their boxes, how full they are, and how bright their ink."""
+    """Connected shapes: their boxes, how bright their ink is, and how far it stands out."""
 
     top: NDArray[np.int64]
     left: NDArray[np.int64]
     bottom: NDArray[np.int64]
     right: NDArray[np.int64]
     ink: NDArray[np.float64]
+    contrast: NDArray[np.float64]
 
     @property
     def height(self) -> NDArray[np.int64]:
@@ -54,9 +60,10 @@ class Shapes:
 
     def only(self, which: NDArray[np.bool_]) -> Shapes:
         """Some of them."""
-        return Shapes(
-            self.top[which], self.left[which], self.bottom[which], self.right[which], self.ink[which]
-        )
+        return Shapes(*(getattr(self, each.name)[which] for each in fields(self)))
+
+
+NO_SHAPES = Shapes(*(np.empty(0, dtype=np.int64),) * 4, np.empty(0), np.empty(0))
 
 
 def find_text(image: NDArray[np.generic]) -> list[Box]:
@@ -68,10 +75,26 @@ def find_text(image: NDArray[np.generic]) -> list[Box]:
         return []
     boxes = []
     for seen in (grey, 1.0 - grey):
-        for side in STROKES:
-            if side < min(image.shape):
-                boxes += _rows(_shapes(seen, side))
+        for times in COARSENESS:
+            small = _smaller(seen, times)
+            if min(small.shape) > STROKE:
+                boxes += [_larger(box, times) for box in _rows(_shapes(small))]
     return boxes
+
+
+def _smaller(grey: Image, times: int) -> Image:
+    """The brightest of each square."""
+    if times == 1:
+        return grey
+    rows, columns = (side - side % times for side in grey.shape)
+    squares = grey[:rows, :columns].reshape(rows // times, times, columns // times, times)
+    brightest: Image = squares.max(axis=(1, 3))
+    return brightest
+
+
+def _larger(box: Box, times: int) -> Box:
+    top, left, bottom, right = (times * edge for edge in box)
+    return top, left, bottom, right
 
 
 def _scaled(image: NDArray[np.generic]) -> Image | None:
@@ -79,7 +102,7 @@ def _scaled(image: NDArray[np.generic]) -> Image | None:
     grey = image.astype(np.float32)
     if not np.isfinite(grey).all():
         grey = np.nan_to_num(grey)
-    low, high = np.percentile(grey[:: max(1, grey.shape[0] // 256)], (0.1, 99.9))
+    low, high = np.percentile(grey[:: max(1, grey.shape[0] // 128)], (0.1, 99.9))
     if high <= low:
         low, high = grey.min(), grey.max()
     if high <= low:
@@ -88,25 +111,42 @@ def _scaled(image: NDArray[np.generic]) -> Image | None:
     return scaled
 
 
-def _shapes(grey: Image, side: int) -> Shapes:
-    """Shapes of strokes thinner than ``side`` that stand out."""
-    behind = ndimage.maximum_filter(ndimage.minimum_filter(grey, side), side)
-    stands_out = grey - behind > CONTRAST
+def _shapes(grey: Image) -> Shapes:
+    """Shapes of thin strokes that stand out."""
+    behind = ndimage.maximum_filter(ndimage.minimum_filter(grey, STROKE), STROKE)
+    above = grey - behind
+    stands_out = above > EDGE
     labels, number = ndimage.label(stands_out, structure=np.ones((3, 3), dtype=bool))
+    if not number:
+        return NO_SHAPES
     found = ndimage.find_objects(labels)
     spans = np.array([(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in found], dtype=np.int64)
-    if not number:
-        return Shapes(*(np.empty(0, dtype=np.int64),) * 4, np.empty(0))
     top, left, bottom, right = spans.T
     height, width = bottom - top, right - left
     highest = min(MOST_HIGH, HIGHEST_SHARE * min(grey.shape) + LOWEST)
     fits = (height >= LOWEST) & (height <= highest) & (width <= WIDEST * height)
     order = np.flatnonzero(fits)[:MOST_SHAPES]
-    ink = np.asarray(ndimage.maximum(grey, labels, order + 1), dtype=np.float64) if len(order) else np.empty(0)
-    area = np.asarray(ndimage.sum_labels(stands_out, labels, order + 1)) if len(order) else np.empty(0)
-    shapes = Shapes(top[order], left[order], bottom[order], right[order], ink)
+    if not len(order):
+        return NO_SHAPES
+    of_shape = labels[stands_out] - 1
+    ink, contrast = np.zeros(number), np.zeros(number)
+    np.maximum.at(ink, of_shape, grey[stands_out])
+    np.maximum.at(contrast, of_shape, above[stands_out])
+    shapes = Shapes(top[order], left[order], bottom[order], right[order], ink[order], contrast[order])
+    area = np.bincount(of_shape, minlength=number)[order]
     fullness = area / np.maximum(shapes.height * shapes.width, 1)
-    return shapes.only((fullness > 0.12) & ((fullness < 0.9) | (shapes.width < 0.5 * shapes.height)))
+    is_full = (fullness > 0.12) & ((fullness < 0.9) | (shapes.width < 0.5 * shapes.height))
+    crossed = [
+        width < JOINED * height or _strokes(labels[found[index]] == index + 1) >= FEWEST_STROKES
+        for index, height, width in zip(order, shapes.height, shapes.width, strict=True)
+    ]
+    return shapes.only(is_full & np.array(crossed))
+
+
+def _strokes(shape: NDArray[np.bool_]) -> float:
+    """How many strokes a level line through a shape meets in the mean: a bar one, letters that touch many."""
+    begins = shape & ~np.pad(shape, ((0, 0), (1, 0)))[:, :-1]
+    return float(begins.sum(axis=1).mean())
 
 
 def _rows(shapes: Shapes) -> list[Box]:
@@ -121,7 +161,7 @@ def _rows(shapes: Shapes) -> list[Box]:
     boxes = []
     for row in np.flatnonzero(np.bincount(row_of, weights=glyphs, minlength=number) >= FEWEST_GLYPHS):
         members = shapes.only(row_of == row)
-        if len(members.top) == 1 and not _is_joined_word(members):
+        if not _is_text(members):
             continue
         margin = int(max(2, members.height.max() // 2))
         boxes.append(
@@ -135,9 +175,16 @@ def _rows(shapes: Shapes) -> list[Box]:
     return boxes
 
 
-def _is_joined_word(one: Shapes) -> bool:
-    """Whether a single wide shape may be letters that touch."""
-    return bool(one.width[0] >= 2.4 * one.height[0] and one.height[0] >= LOWEST + 1)
+def _is_text(row: Shapes) -> bool:
+    """Whether shapes in a row are of one ink that stands out enough; faint ones must be more."""
+    contrast = float(np.median(row.contrast))
+    if contrast < CONTRAST or (contrast < FAINT and len(row.top) < FEWEST_FAINT):
+        return False
+    if len(row.top) == 1:
+        return bool(row.width[0] >= JOINED * row.height[0])
+    low, high = np.percentile(row.ink, (25, 75))
+    crooked = min(row.top.std(), row.bottom.std()) / np.median(row.height)
+    return bool(high - low <= INK_SPREAD and crooked <= CROOKED)
 
 
 def _beside(shapes: Shapes) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -69,9 +70,10 @@ def pass_code(item: Dataset, *, key: Key, told: Told, masked: bool) -> dict[int,
 
 @lru_cache(1)
 def _meanings() -> dict[tuple[str, str], str]:
+    tables: Any = concepts
     return {
         (scheme, code): meaning
-        for scheme, keywords in concepts.items()
+        for scheme, keywords in tables.items()
         for codes in keywords.values()
         for code, (meaning, _) in codes.items()
     }

@@ -28,6 +28,8 @@ CREATORS = range(0x10, 0x100)
 WELL_KNOWN = re.compile(r"(1\.2\.840\.10008|2\.16\.840\.1\.113883\.6)\.[0-9.]{1,44}")
 """UIDs that the standard and the registry of code systems give away: they name kinds, never patients."""
 UID = values.FORMS["UI"]
+Creators = dict[tuple[int, int], str]
+"""Who made which block of private elements, by group and block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,18 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """Where a data set stands: in which sequences, whether its codes are replaced too, how deep."""
+
+    place: str = ""
+    masked: bool = False
+    depth: int = 0
+
+
+TOP = Around()
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderPass:
     """What a file's attributes pass through. ``shift``: None where dates do not move."""
 
@@ -50,26 +64,26 @@ class HeaderPass:
     told: Told
     books: FieldBooks
 
-    def treat(self, item: Dataset, place: str = "", *, masked: bool = False, depth: int = 0) -> None:
-        """Treat all attributes in place. ``place``: the sequences around. Raises ImageRefused (SAL-186)."""
-        if depth > DEEPEST:
+    def treat(self, item: Dataset, around: Around = TOP) -> None:
+        """Treat all attributes in place. Raises ImageRefused (SAL-186)."""
+        if around.depth > DEEPEST:
             raise refuse(Refusal.TOO_DEEP)
         done = {}
         if is_code(item):
-            done = pass_code(item, key=self.key, told=self.told, masked=masked)
+            done = pass_code(item, key=self.key, told=self.told, masked=around.masked)
             for tag, fate in done.items():
-                self.books.add(place + name_of(BaseTag(tag)), fate)
+                self.books.add(around.place + name_of(BaseTag(tag)), fate)
         creators = self._creators(item)
         for tag in sorted(item.keys()):
-            if tag in done or (depth == 0 and tag.group == PIXELS):
+            if tag in done or (around.depth == 0 and tag.group == PIXELS):
                 continue
             if tag.is_private:
-                self._private(item, tag, place, creators)
+                self._private(item, tag, around, creators)
             else:
-                self._standard(item, tag, place, masked, depth)
+                self._standard(item, tag, around)
 
-    def _standard(self, item: Dataset, tag: BaseTag, place: str, masked: bool, depth: int) -> None:
-        name = place + name_of(tag)
+    def _standard(self, item: Dataset, tag: BaseTag, around: Around) -> None:
+        name = around.place + name_of(tag)
         vr = standard_vr(item, tag)
         drawn = tag.group >> 8 in profile.CURVES_AND_OVERLAYS or tag.group == PIXELS
         if vr is None or drawn or tag.element == 0:
@@ -77,28 +91,25 @@ class HeaderPass:
             return
         action, otherwise = profile.actions(self.options).get(tag) or (profile.unlisted(tag, vr),) * 2
         if vr == "SQ":
-            self._sequence(item, tag, name, action, depth, masked)
+            masked = around.masked or action is Action.WALK_MASKED
+            self._sequence(item, tag, action, Around(f"{name}.", masked, around.depth + 1))
             return
         one = Element(tag, vr, text_of(item, tag), _length(item, tag))
         if action is Action.PHRASE:
             action = Action.KEEP if one.text in self.options.descriptions else otherwise
         self._one(item, one, name, action)
 
-    def _sequence(
-        self, item: Dataset, tag: BaseTag, name: str, action: Action, depth: int, masked: bool = False
-    ) -> None:
-        if action not in (Action.WALK, Action.WALK_MASKED, Action.KEEP, Action.EMPTY):
-            self._lose(item, tag, name)
-            return
+    def _sequence(self, item: Dataset, tag: BaseTag, action: Action, inside: Around) -> None:
+        """A sequence: its items one by one, or none of them."""
+        name = inside.place.removesuffix(".")
         if action is Action.EMPTY:
             self.books.add(name, Fate.REMOVED)
             item[tag] = DataElement(tag, "SQ", [])
-            return
-        if not isinstance(item[tag].value, Sequence):
+        elif action in (Action.WALK, Action.WALK_MASKED) and isinstance(item[tag].value, Sequence):
+            for inner in item[tag].value:
+                self.treat(inner, inside)
+        else:
             self._lose(item, tag, name)
-            return
-        for inner in item[tag].value:
-            self.treat(inner, f"{name}.", masked=masked or action is Action.WALK_MASKED, depth=depth + 1)
 
     def _one(self, item: Dataset, one: Element, name: str, action: Action) -> None:
         """One attribute that is no sequence."""
@@ -184,7 +195,7 @@ class HeaderPass:
         del item[tag]
         self.books.add(name, Fate.REMOVED)
 
-    def _creators(self, item: Dataset) -> dict[tuple[int, int], str]:
+    def _creators(self, item: Dataset) -> Creators:
         """Who made which block of private elements."""
         return {
             (tag.group, tag.element): text_of(item, tag)
@@ -192,11 +203,9 @@ class HeaderPass:
             if tag.is_private and tag.element in CREATORS
         }
 
-    def _private(
-        self, item: Dataset, tag: BaseTag, place: str, creators: dict[tuple[int, int], str]
-    ) -> None:
+    def _private(self, item: Dataset, tag: BaseTag, around: Around, creators: Creators) -> None:
         """A private element goes unless the policy names its creator and number."""
-        name = f"{place}private group {tag.group:04X}"
+        name = f"{around.place}private group {tag.group:04X}"
         safe = self.options.safe_private
         if tag.element in CREATORS:
             block = tag.element << 8
@@ -216,7 +225,7 @@ class HeaderPass:
             self._lose(item, tag, name)
         elif isinstance(item[tag].value, Sequence):
             for inner in item[tag].value:
-                self.treat(inner, f"{name}.", depth=1)
+                self.treat(inner, Around(f"{name}.", around.masked, around.depth + 1))
         else:
             self.books.add(name, Fate.KEPT)
 

@@ -128,8 +128,8 @@ def _little_endian(image: FileDataset) -> None:
     for tag in profile.BULK & set(image.keys()):
         element = image[tag]
         size = WORD_SIZES.get(element.VR, 1)
-        if isinstance(element.value, bytes) and len(element.value) % size == 0:
-            element.value = np.frombuffer(element.value, f"V{size}").view(f">u{size}").byteswap().tobytes() if size > 1 else element.value
+        if size > 1 and isinstance(element.value, bytes) and len(element.value) % size == 0:
+            element.value = np.frombuffer(element.value, f"u{size}").byteswap().tobytes()
 
 
 def _file(image: FileDataset) -> bytes:

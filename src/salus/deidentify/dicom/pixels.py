@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from salus.deidentify.dicom.burnt_text import Box, find_text
+from salus.deidentify.dicom.burnt_text import find_text
+from salus.deidentify.dicom.colours import Colours, colours_of
 from salus.deidentify.dicom.opening import BREAKAGES, STORAGE, text_of, transfer_syntax
 from salus.deidentify.dicom.options import Pixels
 from salus.deidentify.dicom.refusal import Refusal, refuse
@@ -25,9 +26,11 @@ PIXEL_DATA, OTHER_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 PIXEL_GROUP = 0x7FE0
 MOST_PIXEL_BYTES = 1 << 30
 LOOKS = 2
-"""How often an image is looked at anew after blanking."""
+"""How often an image is looked at: whole, for a region's edge may cut a word, and after blanking."""
 SUSPECT_CLASSES = ("7", "6.", "3.", "77.1.", "12.", "5", "20")
-SUSPECT_MODALITIES = frozenset({"US", "IVUS", "ES", "XC", "OT", "DOC", "GM", "XA", "RF", "BDUS", "OP", "ECG", "SC"})
+SUSPECT_MODALITIES = frozenset(
+    {"US", "IVUS", "ES", "XC", "OT", "DOC", "GM", "XA", "RF", "BDUS", "OP", "ECG", "SC"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Clean:
 
 
 def clean_pixels(image: FileDataset, how: Pixels) -> Clean | None:
-    """Pixels without what looks like text; None where there are none or none may pass. Raises ImageRefused (SAL-186)."""
+    """Pixels without what looks like text; None where none are or may pass. Raises ImageRefused (SAL-186)."""
     if how is Pixels.DROP or not has_pixels(image):
         return None
     if any(tag in image for tag in OTHER_PIXELS):
@@ -49,9 +52,8 @@ def clean_pixels(image: FileDataset, how: Pixels) -> Clean | None:
     if how is Pixels.REFUSE_SUSPECT and is_suspect(image):
         raise refuse(Refusal.SUSPECT)
     frames, described = _decoded(image)
-    blank = _blank_value(image, frames, str(described["PhotometricInterpretation"]))
-    hidden = _outside_regions(image, frames.shape[1:3])
-    blanked = _blank_text(frames, hidden, blank)
+    colours = colours_of(image, str(described["PhotometricInterpretation"]))
+    blanked = _blank_text(frames, _outside_regions(image, frames.shape[1:3]), colours)
     return _written(frames, described, blanked)
 
 
@@ -85,9 +87,11 @@ def _decoded(image: FileDataset) -> tuple[NDArray[np.generic], dict[str, object]
     if not is_plain and not get_decoder(syntax).is_available:
         raise refuse(Refusal.NO_DECODER)
     try:
-        frames, how = get_decoder(syntax).as_array(image, raw=raw, allow_excess_frames=False)
-    except (*BREAKAGES, RuntimeError, MemoryError):
+        frames, how = get_decoder(syntax).as_array(image, raw=raw)
+    except (*BREAKAGES, MemoryError):
         raise refuse(Refusal.CUT_SHORT if is_plain else Refusal.BROKEN) from None
+    except RuntimeError:
+        raise refuse(Refusal.NO_DECODER) from None
     samples, count = int(image.SamplesPerPixel), int(image.get("NumberOfFrames") or 1)
     shaped = frames.reshape(count, int(image.Rows), int(image.Columns), samples)
     described = {
@@ -122,38 +126,6 @@ def _used_bits(image: FileDataset, frames: NDArray[np.generic]) -> NDArray[np.ge
     return kept
 
 
-def _blank_value(image: FileDataset, frames: NDArray[np.generic], colour: str) -> NDArray[np.generic]:
-    """What a blank pixel is: black where that can be said."""
-    if colour.startswith("YBR") and frames.shape[3] == 3:
-        return np.array((0, 128, 128), dtype=frames.dtype)
-    darkest = frames.max() if colour == "MONOCHROME1" else frames.min()
-    if colour == "PALETTE COLOR":
-        darkest = _darkest_index(image, frames)
-    elif colour == "RGB":
-        darkest = np.array(0, dtype=frames.dtype)
-    return np.full(frames.shape[3], darkest, dtype=frames.dtype)
-
-
-def _darkest_index(image: FileDataset, frames: NDArray[np.generic]) -> np.generic:
-    """The colour number in the image whose colours are darkest."""
-    used = np.unique(frames)
-    try:
-        first = int(image.RedPaletteColorLookupTableDescriptor[1])
-        bits = int(image.RedPaletteColorLookupTableDescriptor[2])
-        kind = np.dtype("<u2") if bits > 8 else np.dtype("u1")
-        tables = [
-            np.frombuffer(image[f"{name}PaletteColorLookupTableData"].value, kind).astype(np.int64)
-            for name in ("Red", "Green", "Blue")
-        ]
-    except BREAKAGES:
-        darkest: np.generic = used[0]
-        return darkest
-    size = min(map(len, tables))
-    light = sum(table[np.clip(used.astype(np.int64) - first, 0, size - 1)] for table in tables)
-    darkest = used[int(np.argmin(light))]
-    return darkest
-
-
 def _outside_regions(image: FileDataset, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where an ultrasound says its image is not; nowhere without such words."""
     hidden = np.zeros(shape, dtype=bool)
@@ -171,30 +143,17 @@ def _outside_regions(image: FileDataset, shape: tuple[int, ...]) -> NDArray[np.b
     return ~shown if shown.any() else hidden
 
 
-def _blank_text(
-    frames: NDArray[np.generic], hidden: NDArray[np.bool_], blank: NDArray[np.generic]
-) -> int:
+def _blank_text(frames: NDArray[np.generic], hidden: NDArray[np.bool_], colours: Colours) -> int:
     """Blank in place what is hidden in all frames and what looks like text in any; how many pixels of a frame went."""
-    frames[:, hidden] = blank
-    gone = hidden.copy()
+    blank, gone = colours.blank(frames), hidden.copy()
     for _ in range(LOOKS):
-        found = {box for frame in frames for box in boxes_of(frame)}
+        found = {box for frame in frames for grey in colours.greys(frame) for box in find_text(grey)}
         for top, left, bottom, right in found:
             gone[top:bottom, left:right] = True
+        frames[:, gone] = blank
         if not found:
             break
-        frames[:, gone] = blank
     return int(gone.sum())
-
-
-def boxes_of(frame: NDArray[np.generic]) -> list[Box]:
-    """Where one frame seems to have text: looked at in its brightness, and in each colour where it has any."""
-    if frame.shape[2] == 1:
-        return find_text(frame[..., 0])
-    boxes = find_text(frame.astype(np.float32).mean(axis=2))
-    if (frame[..., 0] != frame[..., 1]).any() or (frame[..., 0] != frame[..., 2]).any():
-        boxes += [box for sample in range(frame.shape[2]) for box in find_text(frame[..., sample])]
-    return boxes
 
 
 def _written(frames: NDArray[np.generic], described: dict[str, object], blanked: int) -> Clean:

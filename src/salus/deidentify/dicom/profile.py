@@ -1,8 +1,8 @@
 """Which attribute meets which fate: Table E.1-1 of PS3.15 with the options chosen, and an allow-list for all else.
 
-An attribute that the table does not name passes only if it is a number, a code string, a date, a UID, a sequence, or on
-one of our lists. A combined action ("X/Z/D") names what is allowed by how much an image needs the attribute; no IOD is at
-hand here, so the one that never breaks an image is taken: a dummy before an empty value before removal.
+An attribute that the table does not name passes only if it is a number, a code string, a date, a UID, a sequence, or
+on one of our lists. A combined action ("X/Z/D") names what is allowed by how much an image needs the attribute; no IOD
+is at hand here, so the one that never breaks an image is taken: a dummy before an empty value before removal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BULK = frozenset(
         0x54000110, 0x54000112, 0x5400100A, 0x54001010, 0x56000010, 0x56000020, 0x300A0664, 0x300A0665, 0x300A066B,
     )
 )  # fmt: skip
-"""Long binary attributes that hold numbers: colour tables, surfaces, waveforms, spectra. Pixels have their own rules."""
+"""Long binary attributes of numbers: colour tables, surfaces, waveforms, spectra. Pixels have their own rules."""
 RETIRED_LENGTHS = frozenset({0x00080001})
 CURVES_AND_OVERLAYS = (0x50, 0x60)
 """Groups 50xx and 60xx: what is drawn on an image. All of a group goes, for half of it would be no valid overlay."""
@@ -85,9 +85,7 @@ def actions(options: DicomOptions) -> Mapping[int, tuple[Action, Action]]:
     return {tag: _chosen(tag, basic, told, options) for tag, (basic, told) in table().items()}
 
 
-def _chosen(
-    tag: int, basic: str, told: Mapping[str, str], options: DicomOptions
-) -> tuple[Action, Action]:
+def _chosen(tag: int, basic: str, told: Mapping[str, str], options: DicomOptions) -> tuple[Action, Action]:
     plain = resolved(tag, basic)
     for column in options.columns:
         code = told.get(column)

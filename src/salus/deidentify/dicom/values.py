@@ -21,6 +21,7 @@ FORMS = {
     "DT": re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)((?:\d\d){0,3}(?:\.\d{1,6})?)?)?)?([+-]\d{4})? *", re.ASCII),
     "UI": re.compile(r"[0-9]+(\.[0-9]+)*"),
 }
+WORDS = ("LO", "SH", "ST", "LT", "UT", "UC", "PN", "AE", "CS")
 DUMMIES: dict[str, str | bytes] = {
     "DA": DUMMY_DATE,
     "TM": DUMMY_TIME,
@@ -30,7 +31,8 @@ DUMMIES: dict[str, str | bytes] = {
     "IS": "0",
     "OB": b"\0\0",
     "UR": "urn:removed",
-} | dict.fromkeys(("LO", "SH", "ST", "LT", "UT", "UC", "PN", "AE", "CS"), DUMMY_TEXT)
+    **dict.fromkeys(WORDS, DUMMY_TEXT),
+}
 SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8, "FL": 4, "FD": 8, "AT": 4}
 
 
