@@ -26,8 +26,9 @@ STROKE = 9
 """The side of the square that a stroke must not fill."""
 COARSENESS = (1, 3)
 """Coarse letters are looked for in the image made smaller."""
-EDGE, CONTRAST, FAINT = 0.2, 0.36, 0.55
-"""Of the range of grey: where a stroke begins, how far the ink of a row stands out, and below what it is faint."""
+EDGES, CONTRAST, FAINT = (0.2, 0.55), 0.36, 0.55
+"""Of the range of grey: where a stroke begins (the higher one parts letters from the anatomy that they touch), how far
+the ink of a row stands out, and below what it is faint."""
 INK_APART, INK_SPREAD = 0.12, 0.07
 MOST_SHAPES = 3_000
 FEWEST_GLYPHS, FEWEST_FAINT, FEWEST_STROKES = 3, 5, 2.5
@@ -78,7 +79,9 @@ def find_text(image: NDArray[np.generic]) -> list[Box]:
         for times in COARSENESS:
             small = _smaller(seen, times)
             if min(small.shape) > STROKE:
-                boxes += [_larger(box, times) for box in _rows(_shapes(small))]
+                above = small - ndimage.maximum_filter(ndimage.minimum_filter(small, STROKE), STROKE)
+                for edge in EDGES:
+                    boxes += [_larger(box, times) for box in _rows(_shapes(small, above, edge))]
     return boxes
 
 
@@ -111,11 +114,9 @@ def _scaled(image: NDArray[np.generic]) -> Image | None:
     return scaled
 
 
-def _shapes(grey: Image) -> Shapes:
-    """Shapes of thin strokes that stand out."""
-    behind = ndimage.maximum_filter(ndimage.minimum_filter(grey, STROKE), STROKE)
-    above = grey - behind
-    stands_out = above > EDGE
+def _shapes(grey: Image, above: Image, edge: float) -> Shapes:
+    """Shapes of thin strokes that stand out by ``edge`` from what is behind."""
+    stands_out = above > edge
     labels, number = ndimage.label(stands_out, structure=np.ones((3, 3), dtype=bool))
     if not number:
         return NO_SHAPES
