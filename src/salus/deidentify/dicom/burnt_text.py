@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Image = NDArray[np.float32]
+Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """First row, first column, row after the last, column after the last."""
 
@@ -26,10 +26,11 @@ STROKE = 9
 """The side of the square that a stroke must not fill."""
 COARSENESS = (1, 3)
 """Coarse letters are looked for in the image made smaller."""
-EDGES, CONTRAST, FAINT = (0.2, 0.55), 0.36, 0.55
-"""Of the range of grey: where a stroke begins (the higher one parts letters from the anatomy that they touch), how far
+WHITE = 255
+EDGES, CONTRAST, FAINT = (51, 140), 92, 140
+"""Of 255 shades of grey: where a stroke begins (the higher one parts letters from the anatomy that they touch), how far
 the ink of a row stands out, and below what it is faint."""
-INK_APART, INK_SPREAD = 0.12, 0.07
+INK_APART, INK_SPREAD = 30, 18
 MOST_SHAPES = 3_000
 FEWEST_GLYPHS, FEWEST_FAINT, FEWEST_STROKES = 3, 5, 2.5
 CROOKED, JOINED = 0.18, 2.4
@@ -46,8 +47,8 @@ class Shapes:
     left: NDArray[np.int64]
     bottom: NDArray[np.int64]
     right: NDArray[np.int64]
-    ink: NDArray[np.float64]
-    contrast: NDArray[np.float64]
+    ink: NDArray[np.int64]
+    contrast: NDArray[np.int64]
 
     @property
     def height(self) -> NDArray[np.int64]:
@@ -64,7 +65,7 @@ class Shapes:
         return Shapes(*(getattr(self, each.name)[which] for each in fields(self)))
 
 
-NO_SHAPES = Shapes(*(np.empty(0, dtype=np.int64),) * 4, np.empty(0), np.empty(0))
+NO_SHAPES = Shapes(*(np.empty(0, dtype=np.int64),) * 6)
 
 
 def find_text(image: NDArray[np.generic]) -> list[Box]:
@@ -75,11 +76,11 @@ def find_text(image: NDArray[np.generic]) -> list[Box]:
     if grey is None:
         return []
     boxes = []
-    for seen in (grey, 1.0 - grey):
+    for seen in (grey, WHITE - grey):
         for times in COARSENESS:
             small = _smaller(seen, times)
             if min(small.shape) > STROKE:
-                above = small - ndimage.maximum_filter(ndimage.minimum_filter(small, STROKE), STROKE)
+                above = small - _spread(_spread(small, np.minimum), np.maximum)
                 for edge in EDGES:
                     boxes += [_larger(box, times) for box in _rows(_shapes(small, above, edge))]
     return boxes
@@ -101,20 +102,34 @@ def _larger(box: Box, times: int) -> Box:
 
 
 def _scaled(image: NDArray[np.generic]) -> Image | None:
-    """Grey values from 0 to 1, blind to a few stray pixels; None where all are alike."""
+    """Shades of grey, blind to a few stray pixels; None where all are alike."""
     grey = image.astype(np.float32)
-    if not np.isfinite(grey).all():
-        grey = np.nan_to_num(grey)
     low, high = np.percentile(grey[:: max(1, grey.shape[0] // 128)], (0.1, 99.9))
     if high <= low:
         low, high = grey.min(), grey.max()
     if high <= low:
         return None
-    scaled: Image = np.clip((grey - low) / (high - low), 0, 1)
+    scaled: Image = np.clip((grey - low) * (WHITE / (high - low)), 0, WHITE).astype(np.uint8)
     return scaled
 
 
-def _shapes(grey: Image, above: Image, edge: float) -> Shapes:
+def _spread(grey: Image, extreme: np.ufunc) -> Image:
+    """The least or greatest value in the square around each pixel, by rows, then columns, in steps that double.
+
+    >>> _spread(np.array([[0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0]], dtype=np.uint8), np.maximum)
+    array([[0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0]], dtype=uint8)
+    """
+    for axis in (0, 1):
+        edge = [(STROKE // 2,) * 2 if axis == each else (0, 0) for each in (0, 1)]
+        line, reach = np.moveaxis(np.pad(grey, edge, mode="edge"), axis, 0), 1
+        while reach < STROKE:
+            step = min(reach, STROKE - reach)
+            line, reach = extreme(line[:-step], line[step:]), reach + step
+        grey = np.moveaxis(line, 0, axis)
+    return grey
+
+
+def _shapes(grey: Image, above: Image, edge: int) -> Shapes:
     """Shapes of thin strokes that stand out by ``edge`` from what is behind."""
     stands_out = above > edge
     labels, number = ndimage.label(stands_out, structure=np.ones((3, 3), dtype=bool))
@@ -130,12 +145,14 @@ def _shapes(grey: Image, above: Image, edge: float) -> Shapes:
     if not len(order):
         return NO_SHAPES
     of_shape = labels[stands_out] - 1
-    ink, contrast = np.zeros(number), np.zeros(number)
-    np.maximum.at(ink, of_shape, grey[stands_out])
-    np.maximum.at(contrast, of_shape, above[stands_out])
-    shapes = Shapes(top[order], left[order], bottom[order], right[order], ink[order], contrast[order])
-    area = np.bincount(of_shape, minlength=number)[order]
-    fullness = area / np.maximum(shapes.height * shapes.width, 1)
+    area = np.bincount(of_shape, minlength=number)
+    begins, sorting = np.concatenate(([0], np.cumsum(area)[:-1])), np.argsort(of_shape, kind="stable")
+    ink, contrast = (
+        np.maximum.reduceat(values[stands_out][sorting], begins)[order].astype(np.int64)
+        for values in (grey, above)
+    )
+    shapes = Shapes(top[order], left[order], bottom[order], right[order], ink, contrast)
+    fullness = area[order] / np.maximum(shapes.height * shapes.width, 1)
     is_full = (fullness > 0.12) & ((fullness < 0.9) | (shapes.width < 0.5 * shapes.height))
     crossed = [
         width < JOINED * height or _strokes(labels[found[index]] == index + 1) >= FEWEST_STROKES
@@ -178,14 +195,16 @@ def _rows(shapes: Shapes) -> list[Box]:
 
 def _is_text(row: Shapes) -> bool:
     """Whether shapes in a row are of one ink that stands out enough; faint ones must be more."""
-    contrast = float(np.median(row.contrast))
+    middle = len(row.top) // 2
+    contrast = int(np.sort(row.contrast)[middle])
     if contrast < CONTRAST or (contrast < FAINT and len(row.top) < FEWEST_FAINT):
         return False
     if len(row.top) == 1:
         return bool(row.width[0] >= JOINED * row.height[0])
-    low, high = np.percentile(row.ink, (25, 75))
-    crooked = min(row.top.std(), row.bottom.std()) / np.median(row.height)
-    return bool(high - low <= INK_SPREAD and crooked <= CROOKED)
+    inks, quarter = np.sort(row.ink), len(row.top) // 4
+    if inks[-1 - quarter] - inks[quarter] > INK_SPREAD:
+        return False
+    return bool(min(row.top.std(), row.bottom.std()) <= CROOKED * np.sort(row.height)[middle])
 
 
 def _beside(shapes: Shapes) -> NDArray[np.bool_]:
@@ -202,4 +221,5 @@ def _beside(shapes: Shapes) -> NDArray[np.bool_]:
     near: NDArray[np.bool_] = (
         (shared >= 0.6 * lower) & (higher <= 2.0 * lower) & (gap <= 1.3 * higher) & (gap > -lower) & on_line
     )
-    return near & same_ink
+    near &= same_ink
+    return near

@@ -25,16 +25,17 @@ class Colours:
     def greys(self, frame: Frame) -> Iterator[Frame]:
         """One or two grey images in which text of any colour stands out."""
         seen = self._shown(frame)
-        if seen.shape[2] == 1:
+        if seen.shape[2] != 3:
             yield seen[..., 0]
         elif self.name.startswith("YBR"):
             yield seen[..., 0]
             if (seen[..., 1:] != seen[0, 0, 1:]).any():
                 yield seen[..., 1:].max(axis=2)
         else:
-            yield seen.mean(axis=2, dtype=np.float32)
-            if (seen[..., :1] != seen[..., 1:]).any():
-                yield seen.max(axis=2)
+            red, green, blue = (np.ascontiguousarray(seen[..., place]) for place in range(3))
+            yield red.astype(np.float32) + green + blue
+            if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+                yield np.maximum(np.maximum(red, green), blue)
 
     def blank(self, frames: Frame) -> Frame:
         """The value of a blank pixel: black where that can be said, else what is darkest."""

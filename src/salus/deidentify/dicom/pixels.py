@@ -6,6 +6,7 @@ image uses are cleared, for old overlays were drawn into them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
-from salus.deidentify.dicom.burnt_text import find_text
+from salus.deidentify.dicom.burnt_text import Box, find_text
 from salus.deidentify.dicom.colours import Colours, colours_of
 from salus.deidentify.dicom.opening import BREAKAGES, STORAGE, text_of, transfer_syntax
 from salus.deidentify.dicom.options import Pixels
@@ -146,14 +147,18 @@ def _outside_regions(image: FileDataset, shape: tuple[int, ...]) -> NDArray[np.b
 def _blank_text(frames: NDArray[np.generic], hidden: NDArray[np.bool_], colours: Colours) -> int:
     """Blank in place what is hidden in all frames and what looks like text in any; how many pixels of a frame went."""
     blank, gone = colours.blank(frames), hidden.copy()
+    looked_at: Iterable[int] = range(len(frames))
     for _ in range(LOOKS):
-        found = {box for frame in frames for grey in colours.greys(frame) for box in find_text(grey)}
-        for top, left, bottom, right in found:
+        found = {number: _boxes(colours, frames[number]) for number in looked_at}
+        looked_at = [number for number, boxes in found.items() if boxes]
+        for top, left, bottom, right in (box for boxes in found.values() for box in boxes):
             gone[top:bottom, left:right] = True
         frames[:, gone] = blank
-        if not found:
-            break
     return int(gone.sum())
+
+
+def _boxes(colours: Colours, frame: NDArray[np.generic]) -> list[Box]:
+    return [box for grey in colours.greys(frame) for box in find_text(grey)]
 
 
 def _written(frames: NDArray[np.generic], described: dict[str, object], blanked: int) -> Clean:
