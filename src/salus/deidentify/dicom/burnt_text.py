@@ -24,8 +24,8 @@ SMALLEST_SIDE = 12
 LOWEST, HIGHEST_SHARE, MOST_HIGH = 5, 0.2, 96
 STROKE = 9
 """The side of the square that a stroke must not fill."""
-COARSENESS = (1, 3)
-"""Coarse letters are looked for in the image made smaller."""
+COARSENESS, COARSE_FROM = (1, 3), 160
+"""Coarse letters are looked for in the image made smaller; in a small image there is no room for them."""
 WHITE = 255
 EDGES, CONTRAST, FAINT = (51, 140), 92, 140
 """Of 255 shades of grey: where a stroke begins (the higher one parts letters from the anatomy that they touch), how far
@@ -79,7 +79,7 @@ def find_text(image: NDArray[np.generic]) -> list[Box]:
     for seen in (grey, WHITE - grey):
         for times in COARSENESS:
             small = _smaller(seen, times)
-            if min(small.shape) > STROKE:
+            if times == 1 or min(grey.shape) >= COARSE_FROM:
                 above = small - _spread(_spread(small, np.minimum), np.maximum)
                 for edge in EDGES:
                     boxes += [_larger(box, times) for box in _rows(_shapes(small, above, edge))]

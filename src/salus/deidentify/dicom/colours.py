@@ -32,8 +32,8 @@ class Colours:
             if (seen[..., 1:] != seen[0, 0, 1:]).any():
                 yield seen[..., 1:].max(axis=2)
         else:
-            red, green, blue = (np.ascontiguousarray(seen[..., place]) for place in range(3))
-            yield red.astype(np.float32) + green + blue
+            red, green, blue = (seen[..., place].astype(np.float32) for place in range(3))
+            yield red + green + blue
             if not (np.array_equal(red, green) and np.array_equal(red, blue)):
                 yield np.maximum(np.maximum(red, green), blue)
 
