@@ -195,7 +195,7 @@ def _rows(shapes: Shapes) -> list[Box]:
 
 def _is_text(row: Shapes) -> bool:
     """Whether shapes in a row are of one ink that stands out enough; faint ones must be more."""
-    middle = len(row.top) // 2
+    middle = (len(row.top) - 1) // 2
     contrast = int(np.sort(row.contrast)[middle])
     if contrast < CONTRAST or (contrast < FAINT and len(row.top) < FEWEST_FAINT):
         return False

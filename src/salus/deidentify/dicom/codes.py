@@ -39,6 +39,8 @@ PUBLIC = {
     ("DCM", "SRT", "SNM3", "FMA", "MDC", "RADLEX", "I10", "I9C", "ICD10", "UMLS", "BI", "NCIt", "RFC5646"),
     WRITTEN,
 )
+SORT_OF_CONCEPT = re.compile(r" \([a-z ]+\)$")
+"""SNOMED CT ends its names by the sort of thing that is meant: (body structure)."""
 VERSION_WRITTEN = re.compile(r"[0-9]{0,8}")
 
 
@@ -83,12 +85,12 @@ def known_meaning(scheme: str, code: str) -> str:
     """What a public table says that a code means; empty where it does not know it.
 
     >>> known_meaning("DCM", "113100"), known_meaning("SRT", "T-A0100"), known_meaning("DCM", "0")
-    ('Basic Application Confidentiality Profile', 'Brain', '')
+    ('Basic Application Confidentiality Profile', 'Brain structure', '')
     """
     found = _meanings().get((scheme, code))
     if found is None and scheme in ("SRT", "SNM3"):
         found = _meanings().get(("SCT", mapping["SRT"].get(code, "")))
-    return (found or "")[:64]
+    return SORT_OF_CONCEPT.sub("", found or "")[:64]
 
 
 def _is_version(item: Dataset) -> bool:
