@@ -6,6 +6,7 @@
     ├── LinkageError       16x  one patient in many systems
     ├── DeidentifyError    17x  what may pass
     ├── TimelineError      2xx  units, timeline, quality
+    ├── ImageError         185 to 189  images
     ├── AtRestError        23x  what lies sealed on the disk
     ├── ModelError         3xx  the trajectory model
     ├── TaskError          4xx  cohorts and tasks
@@ -110,6 +111,10 @@ from salus.errors.records import (
     FolderTaken,
     IdentitiesExposed,
     IdentitiesMissing,
+    ImageError,
+    ImageOptionsWrong,
+    ImageRefused,
+    ImagesTaken,
     InputEmpty,
     InputMissing,
     InputUnreadable,
@@ -188,6 +193,10 @@ __all__ = [
     "HoldoutLeaked",
     "IdentitiesExposed",
     "IdentitiesMissing",
+    "ImageError",
+    "ImageOptionsWrong",
+    "ImageRefused",
+    "ImagesTaken",
     "InputEmpty",
     "InputMissing",
     "InputUnreadable",

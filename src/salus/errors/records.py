@@ -256,3 +256,27 @@ class NothingToSeal(AtRestError):
     """A folder holds nothing that can be sealed, or what holds it is in use."""
 
     code = "SAL-232"
+
+
+class ImageError(SalusError):
+    """Images could not be de-identified."""
+
+    code = "SAL-185"
+
+
+class ImageRefused(ImageError):
+    """A DICOM file does not pass, for what is in it cannot be judged or is not whole."""
+
+    code = "SAL-186"
+
+
+class ImageOptionsWrong(ImageError):
+    """Options for images say something that cannot be so."""
+
+    code = "SAL-187"
+
+
+class ImagesTaken(ImageError):
+    """The images' output is there already, or input and output lie inside each other."""
+
+    code = "SAL-188"
