@@ -24,6 +24,7 @@ HOMES = {
     "vl_convert": ("workflows/",),
     "jinja2": ("workflows/", "web/"),
     "splink": ("linkage/",),
+    "pydicom": ("deidentify/dicom/",),
     "cryptography": ("at_rest/",),
     "fastapi": ("web/",),
     "starlette": ("web/",),
