@@ -28,6 +28,7 @@ HOMES = {
     "fastapi": ("web/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),
+    "pydicom": ("deidentify/dicom/",),
 }
 BANNED = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
