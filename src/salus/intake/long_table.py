@@ -181,7 +181,7 @@ def _checks(table: Table, source: Source, patients: pl.Series | None) -> list[Ch
         checks.append(
             Check(
                 unit,
-                "the unit is not known, or does not convert to the code's in the source.yaml",
+                "the unit is not known or does not convert to the code's",
                 numeric & pl.col(FACTOR).is_null(),
             )
         )

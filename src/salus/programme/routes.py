@@ -106,6 +106,30 @@ ROUTES: tuple[Route, ...] = (
         why_open="compares; gives findings and nothing about a patient",
     ),
     Route(
+        name="attack",
+        module="workflows/attack_material.py",
+        gives="attacks on a model and on synthetic sets",
+        why_open="compares; gives findings and nothing about a patient",
+    ),
+    Route(
+        name="audit",
+        module="workflows/audit.py",
+        gives="a lower bound on what a model gives away",
+        why_open="compares; gives findings and nothing about a patient",
+    ),
+    Route(
+        name="canaries",
+        module="workflows/canaries_file.py",
+        gives="who was left out of training, for audits",
+        why_open="gives numbers of patients and nothing about them",
+    ),
+    Route(
+        name="reference models",
+        module="workflows/reference_models.py",
+        gives="membership attacks by models of halves",
+        why_open="compares; gives findings and nothing about a patient",
+    ),
+    Route(
         name="erase",
         module="workflows/erase.py",
         gives="a model trained again without a patient",
