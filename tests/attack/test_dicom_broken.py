@@ -100,6 +100,19 @@ def test_sequences_nested_without_end_are_refused(depth: int):
     assert Refusal.TOO_DEEP.value in refused(as_bytes(small_image()) + begin * depth + inner + end * depth)
 
 
+@pytest.mark.parametrize("at", [b"UL\x04\x00", b"SH", b"LO", b"PN", b"CS", b"UI", b"DA", b"SQ"])
+def test_types_that_do_not_exist_and_lengths_that_cannot_be_end_in_our_own_error(at: bytes):
+    """Found by random bytes: pydicom's own errors repeat the values."""
+    for wrong in (b"S\xa1" + at[2:], b"UL\xf7\x00"[: len(at)]):
+        start = CT.index(at, 132)
+        try:
+            after = pass_image(CT[:start] + wrong + CT[start + len(at) :], key=KEY, options=OPTIONS).data
+        except ImageRefused as said:
+            assert "QZX" not in str(said).upper()
+        else:
+            assert not {"Zylandra", "Ovgarten", "Thessaly", "QZXPRIV"} & set(dicom_planted.leaks(after))
+
+
 def test_a_wrong_type_does_not_let_words_pass():
     """Rows as words, a name as a number, a UID as bytes, words in numbers that nobody reads."""
     extra = b"".join(

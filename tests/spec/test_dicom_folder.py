@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'sa
 from benchmarks import dicom_planted
 from salus.deidentify.dicom.folder import BOOKS_FILE, deidentify_folder
 from salus.deidentify.dicom.options import DicomOptions
+from salus.deidentify.images import deidentify_images, pass_images
 from salus.errors import ImagesTaken, InputMissing
 from tests.planted_dicom import KEY, as_bytes, contents, small_image
 
@@ -100,3 +103,27 @@ def test_a_source_that_is_not_there_is_said_so(tmp_path: Path):
     with pytest.raises(InputMissing):
         deidentify_folder(tmp_path / "in", tmp_path / "out", key=KEY, options=OPTIONS)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_door_opens_on_the_same_road(source: Path, tmp_path: Path):
+    one = deidentify_images(source, tmp_path / "one", key=KEY, options=OPTIONS)
+    other = pass_images(source, tmp_path / "other", key=KEY, options=OPTIONS, advance=lambda size: None)
+    assert one.as_json() == other.as_json()
+    assert contents(tmp_path / "one" / "data") == contents(tmp_path / "other")
+
+
+def test_without_pydicom_the_door_says_what_to_install(tmp_path: Path):
+    """In a process of its own, where pydicom cannot be found; options and books are there all the same."""
+    script = (
+        "import sys; sys.modules['pydicom'] = None\n"
+        "from pathlib import Path\n"
+        "from salus.deidentify.dicom.options import DicomOptions\n"
+        "from salus.deidentify.images import deidentify_images\n"
+        "from salus.deidentify.key import Key\n"
+        "deidentify_images(Path('in'), Path('out'), key=Key(bytes(16)), options=DicomOptions())\n"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert "SAL-112" in asked.stderr
+    assert "pip install 'salus[dicom]'" in asked.stderr

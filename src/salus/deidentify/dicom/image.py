@@ -67,9 +67,8 @@ def write_whole(path: Path, data: bytes) -> None:
 def pass_image(data: bytes, *, key: Key, options: DicomOptions) -> Passed:
     """What may pass of a file's bytes. Raises ImageRefused (SAL-186)."""
     with quietly() as said:
-        image = open_image(data, said)
         try:
-            return _passed(image, key, options)
+            return _passed(open_image(data, said), key, options)
         except RecursionError:
             raise refuse(Refusal.TOO_DEEP) from None
         except BREAKAGES:

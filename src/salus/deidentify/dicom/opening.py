@@ -14,7 +14,7 @@ import pydicom
 from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -29,6 +29,7 @@ OF_WORDS = ("88.", "104.", "11.")
 """Structured reports, encapsulated documents, presentation states: what they hold is words."""
 SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
 BREAKAGES = (
+    BytesLengthException,
     InvalidDicomError,
     ValueError,
     KeyError,
