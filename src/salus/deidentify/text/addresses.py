@@ -1,0 +1,163 @@
+"""Streets, boxes, towns, states and postcodes, and the fields of a form that hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from salus.deidentify.text.lists import Lists
+from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
+from salus.deidentify.text.written_words import Word
+
+STATES = frozenset(
+    "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky"
+    "|louisiana|maine|maryland|massachusetts|michigan|minnesota|mississippi|missouri|montana|nebraska|nevada|new hampshire|new jersey|new mexico"
+    "|new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|south carolina|south dakota|tennessee|texas|utah|vermont"
+    "|virginia|washington|west virginia|wisconsin|wyoming|district of columbia|puerto rico|guam|american samoa|virgin islands|northern mariana islands"
+    "|england|scotland|wales|northern ireland|ontario|quebec|british columbia|alberta|manitoba|saskatchewan|nova scotia|new brunswick|usa|u.s.a"
+    "|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
+)
+STATE_CODE = r"(?:A[AEKLPRSZ]|C[AOT]|D[CE]|F[LM]|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEHINOPST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY])"
+STREET_WORD = (
+    r"(?:street|str?|avenue|aven?|road|rd|boulevard|blvd|lane|ln|drive|drv?|court|crt|ct|place|plaza|plz|pl|square|sq|terrace|terr?|trail|trl|tr|parkway|pkwy"
+    r"|circle|cir|highway|hwy|route|rte|way|alley|aly|crescent|cres|close|row|walk|loop|pike|turnpike|tpke|expressway|expy|freeway|fwy|causeway|cswy|bypass"
+    r"|crossing|xing|landing|hollow|ridge|run|path|mews|quay|esplanade|broadway|heights|hts|gardens|gdns|grove|hill|bend|cove|point|pt|park|bridge|broadway)"
+)
+CAPITALISED = r"(?:[^\W\d_a-z][\w'’.&-]{0,40}|\d{1,4}(?:st|nd|rd|th)|de|la|las|los|del|du|des|van|der|of|the)"
+STREET = re.compile(
+    rf"(?<![\w.,/])(?:[NSEW]\s?)?\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?,?\s{{1,2}}(?:(?:[NSEW]{{1,2}}|North|South|East|West|Old|Upper|Lower)\.?\s)?(?:{CAPITALISED}[ ,]{{1,2}}){{0,5}}?(?i:{STREET_WORD})\b\.?(?:\s(?:[NSEW]{{1,2}}|North|South|East|West)\b\.?)?(?:\s\d{{1,5}}\b(?!\s?(?:mg|ml|y)))?"
+)
+SMALL_STREET = re.compile(
+    r"(?<![\w.,/])\d{1,6}\s(?:[^\W\d_][\w'’.-]{1,30}\s){1,4}(?:street|avenue|road|boulevard|blvd|lane|drive|terrace|parkway|highway|ave|rd)\b\.?",
+    re.IGNORECASE,
+)
+NAMED_STREET = re.compile(
+    rf"\b(?:(?:the\s)?corner\sof\s)?(?:{CAPITALISED}\s){{1,4}}(?:Street|Avenue|Road|Boulevard|Blvd|Lane|Drive|Terrace|Parkway|Highway|Square|Ave|Rd)\b\.?"
+    rf"|\b(?:Highway|Hwy|Route|Rte|Interstate|County\sRoad|State\sRoad|FM)\s(?:[A-Z]{{1,2}}[- ]?)?\d{{1,4}}[A-Z]?\b|\bI-\d{{1,3}}\b(?=\s(?:and|near|exit|N|S|E|W|north|south|east|west)\b)"
+)
+BOX = re.compile(r"\b(?:P\.?\s?O\.?\s?(?:Box|Bx)|Post(?:al)?\s?(?:Office\s)?Box|Postbox|PSC|HC|RR|CMR|Unit)\s?#?\s?\d{1,6}(?:,?\s(?:Box)\s\d{1,6})?\b", re.IGNORECASE)
+ROOM = re.compile(r"\b(?:apt|apartment|suite|ste|unit|flat|bldg|building|floor|lot|trailer|space)\b\.?\s?(?:#|no\.?)?\s?(?:\d{1,5}[A-Z]?|[A-Z]\d{0,4})\b(?!\s*(?:mg|ml|of|units))", re.IGNORECASE)
+STATE_ZIP = re.compile(rf"\b{STATE_CODE}\.?,?\s{{1,3}}\d{{5}}(?:-\d{{4}})?\b")
+TOWN_STATE = re.compile(rf"(?<!\w)(?:[^\W\d_a-z][\w'’.-]{{1,30}}\s){{0,3}}[^\W\d_a-z][\w'’.-]{{1,30}},\s?{STATE_CODE}\b(?!\s*[/%])")
+UK_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b")
+CANADA_POSTCODE = re.compile(r"\b[ABCEGHJ-NPRSTVXY]\d[A-Z]\s\d[A-Z]\d\b")
+ZIP_TOLD = re.compile(r"\b(?:zip(?:\s?code)?|postal\s?code|post\s?code|postcode)(?:\s+(?:is|of))?[\s:#=]{1,3}(?P<value>[A-Z0-9]{2,8}(?:[ -][A-Z0-9]{3,4})?)", re.IGNORECASE)
+FOREIGN = re.compile(
+    rf"(?<![\w.,/])\d{{2,6}},?\s+(?:{CAPITALISED}\s+){{1,5}}(?:\d{{1,5}}\w?\.?,?\s+)?(?=(?:Apt|Suite|Ste|Unit|Flat)\b)|(?:(?<=\sat\s)|(?<=\sto\s)|(?<=\sis\s)|(?<=\sin\s)|(?<=\son\s))\d{{3,6}}\s+(?:{CAPITALISED}\s+){{1,4}}\d{{1,5}}\b"
+)
+ON_FORM = re.compile(
+    r"(?:^|[|;\n\t,.]|\s{2})[ ]{0,8}(?:(?:home|billing|mailing|postal|permanent|current|work|patient['’]?s?|street|shipping|residential|my|new)\s)?(?P<label>address|residence|location|lives\sat|city|town|county|state|country|birthplace|place\sof\sbirth|hometown|municipality|zip|"
+    r"organi[sz]ation|hospital|facility|clinic|laboratory|lab|employer|school|pharmacy|practice|institution|company|insurer|insurance|payer|site|ward\sname|"
+    r"occupation|profession|job\stitle|job)\s{0,2}[:=]\s{0,12}(?P<value>[^\n|;\t]{2,160})",
+    re.IGNORECASE,
+)
+NEXT_FIELD = re.compile(r"\s{2,}|\s+[A-Z][\w ]{1,24}:|(?<=[a-z]{3})\.\s+[A-Z]|\s[-–—]\s")
+FOLLOWING = re.compile(
+    rf"(?:\s*,\s*|\s*\n\s*,?\s*|\s+)(?:(?:Apt|Suite|Ste|Unit|Flat|Box|Bldg|Fl)\b\.?\s?#?\s?\w{{1,6}}\.?|[A-Z]{{2,3}}\b|nan\b|[A-Z]?\d{{3,6}}(?:-\d{{3,4}})?\b(?![/%]|\s?(?:mg|ml))|(?:[^\W\d_a-z][\w'’.()-]{{1,30}})(?:\s(?:{CAPITALISED})){{0,4}})"
+)
+PREPOSITIONS = frozenset("in from to near at of outside around visiting visited visit moved left toward towards throughout".split())
+KIND_OF_LABEL = (
+    (Kind.PROFESSION, ("occupation", "profession", "job")),
+    (Kind.ORGANISATION, ("organi", "hospital", "facility", "clinic", "lab", "employer", "school", "pharmacy", "practice", "institution", "company", "insur", "payer", "site", "ward")),
+)  # fmt: skip
+
+
+def find_addresses(text: str) -> Iterator[Span]:
+    """Street addresses with the town, state and postcode that follow them."""
+    for pattern, rule, doubt in (
+        (STREET, "street", LIKELY),
+        (FOREIGN, "number, capitals and number", LIKELY),
+        (BOX, "post box", LIKELY),
+        (STATE_ZIP, "state and postcode", SURE),
+        (SMALL_STREET, "street", EVEN),
+    ):
+        for found in pattern.finditer(text):
+            start = _start_of_line(text, found.start()) if pattern is STATE_ZIP else found.start()
+            yield Span(start, _extended(text, found.end()), Kind.ADDRESS, rule, doubt)
+    for found in ROOM.finditer(text):
+        if "\n" not in found.group() and not found.group().lower().startswith(("unit", "floor", "lot", "space", "building")):
+            yield Span(found.start(), _extended(text, found.end()), Kind.ADDRESS, "flat or suite", EVEN)
+    for pattern in (NAMED_STREET, TOWN_STATE, UK_POSTCODE, CANADA_POSTCODE):
+        for found in pattern.finditer(text):
+            kind = Kind.PLACE if pattern is TOWN_STATE else Kind.ADDRESS
+            yield Span(*found.span(), kind, "address without a number", EVEN)
+    for found in ZIP_TOLD.finditer(text):
+        if any(c.isdigit() for c in found.group("value")):
+            yield Span(*found.span("value"), Kind.ADDRESS, "told to be a postcode", SURE)
+
+
+def find_fields(text: str) -> Iterator[Span]:
+    """The values of a form's fields for addresses, places, institutions and professions, up to the next field."""
+    for found in ON_FORM.finditer(text):
+        value, start = found.group("value"), found.start("value")
+        stop = NEXT_FIELD.search(value)
+        end = start + (stop.start() if stop else len(value.rstrip()))
+        label = found.group("label").lower()
+        kind = next((k for k, starts in KIND_OF_LABEL if label.startswith(starts)), Kind.ADDRESS)
+        first = text[start]
+        if end > start and (first.isupper() or first.isdigit() or kind is Kind.PROFESSION or label == "address"):
+            if kind is Kind.ADDRESS:
+                end = _extended(text, end)
+            yield Span(start, end, kind, "field of a form", LIKELY)
+
+
+def _extended(text: str, end: int) -> int:
+    """Past flat, town, state, postcode and country, if they follow, on the next lines too."""
+    for _ in range(6):
+        found = FOLLOWING.match(text, end)
+        if found is None:
+            break
+        piece = found.group()
+        if "," not in piece and "\n" not in piece and not any(c.isdigit() for c in piece):
+            words = piece.split()
+            if not (words[-1].isupper() or words[-1][0].isupper()):
+                break
+        if "\n" in piece and re.match(r"\s*:", text[found.end() : found.end() + 3]):
+            break
+        end = found.end()
+    return end
+
+
+def _start_of_line(text: str, start: int) -> int:
+    """Back from a state over the town, street and number before it, to a label, a line or a small word."""
+    head = text[max(0, start - 120) : start]
+    found = re.search(rf"(?:(?:{CAPITALISED}|#?\d[\w-]{{0,8}})[,.]?\s{{1,2}}){{1,12}}$", head[-120:])
+    return start if found is None else start - (len(head[-120:]) - found.start())
+
+
+def find_places(words: Sequence[Word], known: Lists) -> Iterator[Span]:
+    """Towns, counties, states and countries by the list; words that are also ordinary ones only after in or from."""
+    for k, word in enumerate(words):
+        if not word.is_capital or (k and _inside(words[k - 1], word)):
+            continue
+        for length in (4, 3, 2, 1):
+            chosen = words[k : k + length]
+            if len(chosen) < length or not all(_follows(a, b) for a, b in zip(chosen, chosen[1:], strict=False)):
+                continue
+            name = " ".join(w.plain for w in chosen)
+            if name not in known.places and name not in STATES:
+                continue
+            after = words[k - 1].plain in PREPOSITIONS and word.start - words[k - 1].end == 1 if k else False
+            if _is_place(chosen, name, after, known):
+                yield Span(word.start, chosen[-1].end, Kind.PLACE, "list of places", LIKELY if after else EVEN)
+                break
+
+
+def _is_place(chosen: Sequence[Word], name: str, after: bool, known: Lists) -> bool:
+    if name in STATES:
+        return True
+    ordinary = all(known.is_word(w.plain) for w in chosen)
+    if len(chosen) > 1:
+        return not ordinary or after
+    word = chosen[0]
+    if word.is_all_capitals and len(name) < 5 and not after:
+        return False
+    return after and not word.in_caseless_line if ordinary else True
+
+
+def _follows(first: Word, second: Word) -> bool:
+    return second.is_capital and second.start - first.end <= 2
+
+
+def _inside(before: Word, word: Word) -> bool:
+    return before.is_capital and word.start == before.end

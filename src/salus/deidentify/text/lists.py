@@ -1,0 +1,87 @@
+"""Lists of given names, family names, places and ordinary words; lists/README.md says where each comes from."""
+
+from __future__ import annotations
+
+import lzma
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from salus.deidentify.text.vocabulary import NOT_NAMES, NOT_WORDS, SAFE_ENDINGS, SAFE_WORDS
+
+FREQUENT = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """All lists in lower case without accents; values of the name lists tell sex, origin and frequency."""
+
+    given: dict[str, str]
+    family: dict[str, str]
+    places: frozenset[str]
+    words: frozenset[str]
+    nicknames: dict[str, tuple[str, ...]]
+
+    def is_word(self, plain_word: str) -> bool:
+        """Say whether a word is an ordinary or a clinical one, or ends as clinical words do."""
+        if plain_word in NOT_WORDS:
+            return False
+        if plain_word in self.words or plain_word in SAFE_WORDS:
+            return True
+        return len(plain_word) > 6 and plain_word.endswith(SAFE_ENDINGS)
+
+    def is_given(self, plain_word: str) -> bool:
+        """Say whether somebody in the lists has it as a given name."""
+        return plain_word in self.given and plain_word not in NOT_NAMES
+
+    def is_family(self, plain_word: str) -> bool:
+        """Say whether somebody in the lists has it as a family name."""
+        return plain_word in self.family and plain_word not in NOT_NAMES
+
+    def is_frequent_given(self, plain_word: str) -> bool:
+        """Say whether thousands have it as a given name."""
+        return self.given.get(plain_word, "-")[-1] == FREQUENT and plain_word not in NOT_NAMES
+
+    def is_frequent_family(self, plain_word: str) -> bool:
+        """Say whether it is one of the 20,000 most frequent family names."""
+        return self.family.get(plain_word, "-")[-1] == FREQUENT and plain_word not in NOT_NAMES
+
+
+def plain(text: str) -> str:
+    """Lower case without accents: the form in which the lists are looked up.
+
+    >>> plain("Müller-Ñáñez")
+    'muller-nanez'
+    """
+    lowered = text.lower()
+    if lowered.isascii():
+        return lowered
+    parts = unicodedata.normalize("NFKD", lowered)
+    return "".join(c for c in parts if not unicodedata.combining(c))
+
+
+@cache
+def lists() -> Lists:
+    """The lists, read once."""
+    return Lists(
+        given=_columns("given"),
+        family=_columns("family"),
+        places=frozenset(_lines("places")),
+        words=frozenset(_lines("words")),
+        nicknames=_nicknames(),
+    )
+
+
+def _lines(name: str) -> list[str]:
+    packed = (files("salus.deidentify.text") / "lists" / f"{name}.txt.xz").read_bytes()
+    return lzma.decompress(packed).decode().split("\n")
+
+
+def _nicknames() -> dict[str, tuple[str, ...]]:
+    rows = (line.split() for line in _lines("nicknames"))
+    return {row[0]: tuple(row[1:]) for row in rows if row}
+
+
+def _columns(name: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in _lines(name))  # type: ignore[misc]

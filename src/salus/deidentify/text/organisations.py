@@ -1,0 +1,105 @@
+"""Hospitals, practices, firms, schools and what people do for a living."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from salus.deidentify.text.lists import Lists
+from salus.deidentify.text.spans import EVEN, LIKELY, WEAK, Kind, Span
+from salus.deidentify.text.vocabulary import DEMOGRAPHIC, PROFESSIONS
+from salus.deidentify.text.written_words import Word
+
+JOINING = frozenset("of the and for at in on de del la los las y e".split())
+HEADS = frozenset(
+    "hospital hospitals hosp clinic clinics infirmary sanatorium hospice center centers centre centres ctr institute institution foundation"
+    " university college school academy kindergarten seminary church parish synagogue mosque temple cathedral ministry ministries"
+    " pharmacy laboratories laboratory lab labs medical health healthcare care company corporation corp inc incorporated llc llp ltd limited plc gmbh"
+    " co group associates association partners partnership enterprises industries holdings bank credit insurance services service systems system"
+    " authority department district agency bureau council commission board office prison jail penitentiary barracks base airport station hotel"
+    " restaurant club library museum theater theatre orchestra band society trust union league team army navy factory plant mill works warehouse"
+    " supermarket store stores market mall shop manor village residence residences home homes house lodge villa villas estates ranch farm farms"
+    " rehabilitation rehab nursing living pavilion campus network alliance cooperative solutions technologies technology consulting communications"
+    " airlines motors foods brothers bros sons logistics construction pharmaceuticals newspaper times post weekly magazine press studios records"
+    " cancer heart children childrens memorial regional community dialysis surgery surgical orthopedics orthopaedics pediatrics dental".split()
+)
+FIRM = frozenset("inc llc llp ltd plc gmbh corp corporation company".split())
+SURE_HEADS = frozenset(
+    "hospital hospitals clinic clinics infirmary hospice university college school academy corporation corp inc llc ltd plc gmbh institute"
+    " foundation pharmacy laboratories ctr center centers centre bank authority church company".split()
+)
+GENERIC = HEADS | frozenset(
+    "emergency outpatient inpatient intensive critical coronary cardiac cardiology surgery surgical medicine internal general acute unit ward primary"
+    " urgent burn stroke trauma pain sleep wound eye family women womens children childrens day the our this local nearest admission social"
+    " physical occupational speech mental behavioral behavioural public home preventive diagnostic imaging radiology oncology neurology urology"
+    " pediatric paediatric neonatal maternity labor labour delivery operating recovery room step down long term skilled facility blood respiratory nuclear"
+    " high middle elementary grade history plan review past present assessment note progress report summary discharge follow exam examination"
+    " vital signs allergies medications hygiene maintenance status insurance education teaching record records department and of for at in on follow-up"
+    " treatment palliative transplant cath catheterization infusion therapy assisted independent adult senior chief complaint electronic patient staff provider"
+    " problem problems condition issue issues concern concerns risk failure disease attack rate sounds murmur pressure attorney proxy screening".split()
+)
+SUFFIX_AFTER = re.compile(r",?\s(?:Inc|LLC|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|Co)\b\.?")
+PROFESSION_TOLD = re.compile(
+    r"\b(?:(?:works?|worked|working|employed|employment|job|career|position|trained|retired|retiring)\s+(?:(?:full|part)[- ]time\s+)?(?:as|from\s+being)\s+(?:an?\s+|the\s+)?"
+    r"|retired\s+|former\s+|(?:occupation|profession|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
+    r"(?P<value>[^\W\d_][\w/&' -]{2,60})",
+    re.IGNORECASE,
+)
+AGED_PROFESSION = re.compile(r"(?:old\b|\by/?o\b|\byo\b|\bage\s\d+,?)\s+(?P<value>[^\W\d_][^\W\d]+(?:[ /&-]+[^\W\d_][^\W\d]+){0,6})", re.IGNORECASE)
+STOP = frozenset(
+    "at in on for with who that which and or to from by presenting reporting presents reports complaining here admitted seen with until since of was is had has"
+    " referred brought being living from now currently then but because when while whose during after before status".split()
+)
+AT_PLACE = re.compile(r"\b(?:at|to|from|by|with|for|attends?|attended|joined|of|in|visited)\s$|\b(?:at|to|from|by|attends|attended|of|in)\sthe\s$", re.IGNORECASE)
+
+
+def find_organisations(text: str, words: Sequence[Word], runs: Sequence[Sequence[int]], known: Lists) -> Iterator[Span]:
+    """Runs of capitals around the noun of an institution, with at least one word that is its own."""
+    for run in runs:
+        chosen = [words[i] for i in run]
+        while len(chosen) > 1 and (chosen[0].plain in ("the", "at", "from", "to", "in", "a", "our", "my", "dr", "mr", "mrs", "ms", "contact", "admitted")):
+            chosen = chosen[1:]
+        if len(chosen) < 2:
+            continue
+        heads = [k for k, word in enumerate(chosen) if word.plain in HEADS]
+        firm = SUFFIX_AFTER.match(text, chosen[-1].end)
+        own = [w for w in chosen if w.plain not in GENERIC and w.plain not in JOINING]
+        end = firm.end() if firm else chosen[-1].end
+        at_place = AT_PLACE.search(text[max(0, chosen[0].start - 14) : chosen[0].start]) is not None
+        if firm and own:
+            yield Span(chosen[0].start, end, Kind.ORGANISATION, "firm", LIKELY)
+        elif heads and own and not _is_heading(text, chosen):
+            sure = any(chosen[k].plain in SURE_HEADS for k in heads)
+            odd = any(not known.is_word(w.plain) for w in own)
+            if sure or odd or at_place:
+                yield Span(chosen[0].start, end, Kind.ORGANISATION, "noun of an institution", LIKELY if sure else EVEN)
+        elif own and at_place and len(chosen) > 1 and not chosen[0].in_caseless_line:
+            yield Span(chosen[0].start, end, Kind.ORGANISATION, "capitals after at or to", WEAK)
+
+
+def _is_heading(text: str, chosen: Sequence[Word]) -> bool:
+    """A line of its own, or what stands before a colon."""
+    following = text[chosen[-1].end : chosen[-1].end + 2]
+    return chosen[0].begins and (following.startswith(":") or (chosen[0].in_caseless_line and not following.strip()))
+
+
+def find_professions(text: str) -> Iterator[Span]:
+    """What somebody works as, where the text says so, or after their age."""
+    for pattern in (PROFESSION_TOLD, AGED_PROFESSION):
+        for found in pattern.finditer(text):
+            value = found.group("value")
+            words = []
+            for word in re.finditer(r"[^\W\d_]+(?:['-][^\W\d_]+)*", value):
+                if word.group().lower() in STOP:
+                    break
+                words.append(word)
+            while words and words[0].group().lower() in DEMOGRAPHIC:
+                words.pop(0)
+            ends = [k for k, w in enumerate(words) if _is_profession(w.group().lower())]
+            if ends:
+                at = found.start("value")
+                yield Span(at + words[0].start(), at + words[ends[-1]].end(), Kind.PROFESSION, "profession told", EVEN)
+
+
+def _is_profession(word: str) -> bool:
+    return word in PROFESSIONS or (word.endswith("s") and word[:-1] in PROFESSIONS) or word.endswith(("ologist", "maker", "keeper", "operator"))
