@@ -15,7 +15,7 @@ STATES = frozenset(
     "|new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|south carolina|south dakota|tennessee|texas|utah|vermont"
     "|virginia|washington|west virginia|wisconsin|wyoming|district of columbia|puerto rico|guam|american samoa|virgin islands|northern mariana islands"
     "|england|scotland|wales|northern ireland|ontario|quebec|british columbia|alberta|manitoba|saskatchewan|nova scotia|new brunswick|usa|u.s.a"
-    "|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
+    "|united kingdom|united states|united states of america|czech republic|new zealand|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
 )
 STATE_CODE = r"(?:A[AEKLPRSZ]|C[AOT]|D[CE]|F[LM]|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEHINOPST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY])"
 STREET_WORD = (
@@ -45,6 +45,11 @@ ZIP_TOLD = re.compile(r"\b(?:zip(?:\s?code)?|postal\s?code|post\s?code|postcode)
 FOREIGN = re.compile(
     rf"(?<![\w.,/])\d{{2,6}},?\s+(?:{CAPITALISED}\s+){{1,5}}(?:\d{{1,5}}\w?\.?,?\s+)?(?=(?:Apt|Suite|Ste|Unit|Flat)\b)|(?:(?<=\sat\s)|(?<=\sto\s)|(?<=\sis\s)|(?<=\sin\s)|(?<=\son\s))\d{{3,6}}\s+(?:{CAPITALISED}\s+){{1,4}}\d{{1,5}}\b"
 )
+CORNER = re.compile(r"\b(?i:the\s)?(?i:corner|intersection)\sof\s(?P<value>[^\n.,;?!]{3,40}(?:\.\s?[^\n.,;?!]{2,30})?\s(?:and|&)\s(?:[^\W\d_a-z][\w'’.-]*(?:\s(?=[^\W\d_a-z]|\d|d[eiu]|v[ao]n|la))?(?:\d{1,4}\.?)?(?:d[eiu]\s|v[ao]n\s|la\s)?){1,6})")
+PIECE = rf"(?:{CAPITALISED}|ul\.?|u\.?|tér|út|utca|nan|n[ae]d|pod|an|am|im|[a-z]{{1,3}}\.|\d{{1,6}}(?:[-/]\d{{1,4}})?[A-Za-z]?\.?)"
+BLOCK = re.compile(rf"(?<![\w.,/])\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?(?:(?:,?[^\S\n]+|,?\s*\n\s*,?\s*){PIECE}(?![\w%])){{1,16}}")
+BLOCK_SIGN = re.compile(rf"(?i:\b{STREET_WORD}\b|\b(?:apt|suite|ste|unit|flat|box)\b)|[^\W\d_][\s,]{{1,4}}\d{{4,6}}(?:-\d{{3,4}})?\s*$|[a-z]\s\d{{1,4}}[A-Za-z]?\.?\s*(?:\n|$)")
+TOLD_ADDRESS = re.compile(r"\b(?:address(?:es)?|live[sd]?|living|resid(?:es?|ed|ing|ence)|moved|located|offices?|meet|send|sent|deliver(?:ed)?|ship(?:ped)?|arrived|house|home|restaurant|is)\b[^.\n\d]{0,40}[\s:]$", re.IGNORECASE)
 ON_FORM = re.compile(
     r"(?:^|[|;\n\t,.]|\s{2})[ ]{0,8}(?:(?:home|billing|mailing|postal|permanent|current|work|patient['’]?s?|street|shipping|residential|my|new)\s)?(?P<label>address|residence|location|lives\sat|city|town|county|state|country|birthplace|place\sof\sbirth|hometown|municipality|zip|"
     r"organi[sz]ation|hospital|facility|clinic|laboratory|lab|employer|school|pharmacy|practice|institution|company|insurer|insurance|payer|site|ward\sname|"
@@ -81,6 +86,13 @@ def find_addresses(text: str) -> Iterator[Span]:
         for found in pattern.finditer(text):
             kind = Kind.PLACE if pattern is TOWN_STATE else Kind.ADDRESS
             yield Span(*found.span(), kind, "address without a number", EVEN)
+    for found in CORNER.finditer(text):
+        yield Span(*found.span(), Kind.ADDRESS, "corner of two streets", LIKELY)
+    for found in BLOCK.finditer(text):
+        told = TOLD_ADDRESS.search(text[max(0, found.start() - 50) : found.start()])
+        capitals = sum(1 for word in found.group().split() if word[0].isupper())
+        if capitals and (BLOCK_SIGN.search(found.group()) or (told and capitals > 1)):
+            yield Span(found.start(), _extended(text, found.end()), Kind.ADDRESS, "block of an address", EVEN)
     for found in ZIP_TOLD.finditer(text):
         if any(c.isdigit() for c in found.group("value")):
             yield Span(*found.span("value"), Kind.ADDRESS, "told to be a postcode", SURE)

@@ -10,7 +10,7 @@ from salus.deidentify.text.addresses import find_addresses, find_fields, find_pl
 from salus.deidentify.text.identity import find_known
 from salus.deidentify.text.lists import Lists, lists
 from salus.deidentify.text.numbers import find_numbers
-from salus.deidentify.text.organisations import find_organisations, find_professions
+from salus.deidentify.text.organisations import find_letterheads, find_organisations, find_professions
 from salus.deidentify.text.people import NameFinder, lower_names
 from salus.deidentify.text.spans import LIKELY, Kind, Span, trimmed, without_overlaps
 from salus.deidentify.text.written_dates import find_ages, find_dates
@@ -54,8 +54,10 @@ def _by_rules(text: str, words: list[Word], known: Lists) -> Iterator[Span]:
     yield from find_organisations(text, words, runs, known)
     yield from find_professions(text)
     people = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos"))
-    yield from NameFinder(text, words, known).names(people)
-    yield from lower_names(words, known)
+    names = list(NameFinder(text, words, known).names(people))
+    yield from names
+    yield from find_letterheads(text, names)
+    yield from lower_names(text, words, known)
 
 
 def _again(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterator[Span]:

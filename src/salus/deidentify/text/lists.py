@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from salus.deidentify.text.vocabulary import NOT_NAMES, NOT_WORDS, SAFE_ENDINGS, SAFE_WORDS
+from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_ENDINGS, SAFE_WORDS
 
 FREQUENT = "2"
 
@@ -27,7 +27,7 @@ class Lists:
         """Say whether a word is an ordinary or a clinical one, or ends as clinical words do."""
         if plain_word in NOT_WORDS:
             return False
-        if plain_word in self.words or plain_word in SAFE_WORDS:
+        if plain_word in self.words or plain_word in SAFE_WORDS or plain_word in EPONYMS:
             return True
         return len(plain_word) > 6 and plain_word.endswith(SAFE_ENDINGS)
 

@@ -39,7 +39,7 @@ TOLD = re.compile(
 )
 HASHED = re.compile(r"#\s?(?P<value>[A-Z]{0,3}-?\d[\w-]{3,30})", re.IGNORECASE)
 LONG_DIGITS = re.compile(
-    r"(?<![\w.,/$€£-])\d{6,40}(?:-\d{1,6})?(?![\w%]|[.,]\d|\s?(?:/|per\b|cells?\b|copies|iu\b|units?\b|mg\b|mcg\b|ml\b|cfu\b|[x×]\s?10|platelets|steps|dollars|cfu/ml|k/))",
+    r"(?<![\w.,/$€£-])\d{6,40}(?:[-/]\d{1,6})?(?![\w%]|[.,]\d|\s?(?:/|per\b|cells?\b|copies|iu\b|units?\b|mg\b|mcg\b|ml\b|cfu\b|[x×]\s?10|platelets|steps|dollars|cfu/ml|k/))",
     re.IGNORECASE,
 )
 MIXED = re.compile(

@@ -38,10 +38,10 @@ GENERIC = HEADS | frozenset(
     " treatment palliative transplant cath catheterization infusion therapy assisted independent adult senior chief complaint electronic patient staff provider"
     " problem problems condition issue issues concern concerns risk failure disease attack rate sounds murmur pressure attorney proxy screening".split()
 )
-SUFFIX_AFTER = re.compile(r",?\s(?:Inc|LLC|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|Co)\b\.?")
+SUFFIX_AFTER = re.compile(r",?\s(?:Inc|LLC|LLP|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|L\.?P|Co)\b\.?", re.IGNORECASE)
 PROFESSION_TOLD = re.compile(
     r"\b(?:(?:works?|worked|working|employed|employment|job|career|position|trained|retired|retiring)\s+(?:(?:full|part)[- ]time\s+)?(?:as|from\s+being)\s+(?:an?\s+|the\s+)?"
-    r"|retired\s+|former\s+|(?:occupation|profession|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
+    r"|(?<=\sas\s)(?:an?\s+|the\s+)?|(?<=,\s)(?:an?|the)\s+|retired\s+|former\s+|(?:occupation|profession|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
     r"(?P<value>[^\W\d_][\w/&' -]{2,60})",
     re.IGNORECASE,
 )
@@ -50,6 +50,7 @@ STOP = frozenset(
     "at in on for with who that which and or to from by presenting reporting presents reports complaining here admitted seen with until since of was is had has"
     " referred brought being living from now currently then but because when while whose during after before status".split()
 )
+TAIL = re.compile(r"(?:\s?,\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)(?:\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)){0,10}){1,5}[ .]*(?=\n|$)")
 AT_PLACE = re.compile(r"\b(?:at|to|from|by|with|for|attends?|attended|joined|of|in|visited)\s$|\b(?:at|to|from|by|attends|attended|of|in)\sthe\s$", re.IGNORECASE)
 
 
@@ -57,7 +58,7 @@ def find_organisations(text: str, words: Sequence[Word], runs: Sequence[Sequence
     """Runs of capitals around the noun of an institution, with at least one word that is its own."""
     for run in runs:
         chosen = [words[i] for i in run]
-        while len(chosen) > 1 and (chosen[0].plain in ("the", "at", "from", "to", "in", "a", "our", "my", "dr", "mr", "mrs", "ms", "contact", "admitted")):
+        while len(chosen) > 1 and (chosen[0].plain in ("the", "at", "from", "to", "in", "a", "my", "dr", "mr", "mrs", "ms", "contact", "admitted")):
             chosen = chosen[1:]
         if len(chosen) < 2:
             continue
@@ -66,15 +67,23 @@ def find_organisations(text: str, words: Sequence[Word], runs: Sequence[Sequence
         own = [w for w in chosen if w.plain not in GENERIC and w.plain not in JOINING]
         end = firm.end() if firm else chosen[-1].end
         at_place = AT_PLACE.search(text[max(0, chosen[0].start - 14) : chosen[0].start]) is not None
-        if firm and own:
+        if firm and (own or heads):
             yield Span(chosen[0].start, end, Kind.ORGANISATION, "firm", LIKELY)
         elif heads and own and not _is_heading(text, chosen):
             sure = any(chosen[k].plain in SURE_HEADS for k in heads)
             odd = any(not known.is_word(w.plain) for w in own)
-            if sure or odd or at_place:
+            if sure or odd or at_place or len(own) > 1:
                 yield Span(chosen[0].start, end, Kind.ORGANISATION, "noun of an institution", LIKELY if sure else EVEN)
         elif own and at_place and len(chosen) > 1 and not chosen[0].in_caseless_line:
             yield Span(chosen[0].start, end, Kind.ORGANISATION, "capitals after at or to", WEAK)
+
+
+def find_letterheads(text: str, names: Sequence[Span]) -> Iterator[Span]:
+    """What follows a name to the end of its line, if it is nothing but capitals between commas: a practice, a town."""
+    for span in names:
+        found = TAIL.match(text, span.end)
+        if found is not None:
+            yield Span(span.end, found.end(), Kind.ORGANISATION, "capitals after a name", EVEN)
 
 
 def _is_heading(text: str, chosen: Sequence[Word]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from salus.deidentify.text.lists import Lists
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, WEAK, Kind, Span
-from salus.deidentify.text.vocabulary import EPONYMS, SAFE_WORDS
+from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_WORDS
 from salus.deidentify.text.written_words import Word
 
 PARTICLES = frozenset("de la las los del der den van von bin ibn al el da das do dos di du le y ter ten af av und zu st san o".split())
@@ -35,8 +35,16 @@ STRONG = frozenset(
 )
 MILD = frozenset("by with from to per and for ask asked spoke tell told met saw see seen meet said says".split())
 FIRST_PERSON = re.compile(r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under))\s+$", re.I)
+LEADS = (TITLES | STRONG) - frozenset("nurse judge lord don pt pa md contact sister hi hey".split()) | {"nurse"}
+EPONYM_NOUN = re.compile(
+    r"(?:['’]?s?\s|-)\s?(?:disease|syndrome|sign|test|catheter|cells?|lymphoma|contracture|criteri|scor|scal|stage|class|grade|fracture|palsy|phenomenon|reflex|point|node|tumou?r"
+    r"|chorea|gland|cyst|o?esophagus|line|tube|bod(?:y|ies)|splint|manoeuv|maneuv|procedure|position|solution|stain|thyroiditis|ulcer|hernia|sarcoma|coma|respiration|sounds|triad"
+    r"|formula|equation|index|pressure|monitor|walker|virus|chart|plate|ataxia|paralysis|apparatus|tendon|duct|space|pouch|cirrhosis|purpura|nephr|anomaly|malformation|deformity|dystrophy)",
+    re.IGNORECASE,
+)
 BEFORE = re.compile(r"([^\W\d_]+)([\s.,:'’\"(#-]{1,6})$")
 MASKED_FROM = 1.0
+TITLE_BEFORE = re.compile(r"\b(?:Drs?|Doctor|Mrs?|Ms|Mx|Miss|Prof(?:essor)?|Sir|Mme|Rev)\b\.?\s$", re.IGNORECASE)
 HEADING = re.compile(r"[ \t]*[:\n]")
 
 
@@ -63,7 +71,9 @@ class NameFinder:
 
     def _weight_of(self, name: str, word: Word) -> float:
         if name in EPONYMS:
-            return -0.5
+            if EPONYM_NOUN.match(self.text, word.start + len(word.text)) or not self.known.is_frequent_family(name):
+                return -1.0
+            return 0.0 if self.known.is_word(name) and name not in NOT_WORDS else 1.4
         if name in SAFE_WORDS or len(name) == 1:
             return -2.0
         often = self.known.is_frequent_given(name) or self.known.is_frequent_family(name)
@@ -76,7 +86,7 @@ class NameFinder:
             return 2.0 if often else 1.4
         if word.in_caseless_line or (word.is_all_capitals and len(name) < 7):
             return 0.0
-        return 0.6 if word.begins else 1.0
+        return 1.0
 
     def _word_weight(self, name: str, often: bool, listed: bool) -> float:
         if self.known.is_frequent_given(name):
@@ -85,8 +95,11 @@ class NameFinder:
 
     def _in_run(self, run: Sequence[int]) -> Iterator[Span]:
         chosen = [self.words[i] for i in run]
-        weights = [self.weight(word) for word in chosen]
         before = self._before(chosen[0])
+        while len(chosen) > 1 and chosen[0].plain in LEADS:
+            before = 3.0 if chosen[0].plain in TITLES else 1.6
+            chosen = chosen[1:]
+        weights = [self.weight(word) for word in chosen]
         after = self._after(chosen[-1])
         told = max(before, after)
         raised = [w + self._from_neighbours(weights, k) for k, w in enumerate(weights)]
@@ -96,11 +109,12 @@ class NameFinder:
             if after > 0 and k >= len(chosen) - 3:
                 raised[k] += after
         if told <= 0 and HEADING.match(self.text, chosen[-1].end) and chosen[0].begins:
-            raised = [w - 0.6 for w in raised]
+            raised = [w - 0.6 if w < 1.4 else w for w in raised]
         hidden = [w >= MASKED_FROM for w in raised]
         if told >= 2 and not any(hidden) and weights[0] > -2:
             hidden[0] = True
         self._join(chosen, hidden, told)
+        self._whole(chosen, hidden, weights, told)
         yield from self._stretches(chosen, hidden, raised, told)
 
     def _from_neighbours(self, weights: Sequence[float], k: int) -> float:
@@ -126,6 +140,19 @@ class NameFinder:
         if told >= 2 and len(chosen) > 1 and len(chosen[0].text) == 1:
             hidden[0] = True
 
+    def _whole(
+        self, chosen: Sequence[Word], hidden: list[bool], weights: Sequence[float], told: float
+    ) -> None:
+        """The other words of a short run with a name in it: "Tony Junco", "Galaxy Kurtzer was seen"."""
+        if len(chosen) < 2 or len(chosen) > 4:
+            return
+        for k, word in enumerate(chosen):
+            if hidden[k] or word.plain in NOT_NAMES:
+                continue
+            beside_name = k > 0 and hidden[k - 1] and (weights[k - 1] >= 1.4 or weights[k - 1] == 0.0)
+            if (told >= 2) or (told > 0 and any(hidden)) or (beside_name and self.known.is_family(word.plain)):
+                hidden[k] = True
+
     def _stretches(
         self, chosen: Sequence[Word], hidden: Sequence[bool], raised: Sequence[float], told: float
     ) -> Iterator[Span]:
@@ -137,8 +164,14 @@ class NameFinder:
                 best = max(raised[start:k])
                 rule = "name by its context" if told >= 1 else "name by lists" if best >= 1.4 else "unknown word"
                 doubt = SURE if told >= 2 else LIKELY if best >= 2 else EVEN if best >= 1.4 else WEAK - 0.1
-                yield Span(chosen[start].start, chosen[k - 1].end, Kind.NAME, rule, doubt)
+                first = self._with_title(chosen[start].start) if start == 0 else chosen[start].start
+                yield Span(first, chosen[k - 1].end, Kind.NAME, rule, doubt)
                 start = None
+
+    def _with_title(self, start: int) -> int:
+        """Back over a title: it tells of a person, and the surrogate keeps it."""
+        found = TITLE_BEFORE.search(self.text, max(0, start - 12), start)
+        return start if found is None else found.start()
 
     def _before(self, word: Word) -> float:
         """What the words before say: 3 for a title or a label, less for words that also stand before other things."""
@@ -165,14 +198,14 @@ class NameFinder:
         return 0.5 if AFTER.match(self.text, word.end) else 0.0
 
 
-def lower_names(words: Sequence[Word], known: Lists) -> Iterator[Span]:
+def lower_names(text: str, words: Sequence[Word], known: Lists) -> Iterator[Span]:
     """Frequent names written small that are no words; in lines of one case, names by title and by lists."""
     for k, word in enumerate(words):
         if word.is_capital and not word.in_caseless_line:
             continue
         name = word.plain
         previous = words[k - 1] if k else None
-        titled = previous is not None and previous.plain in TITLES and word.start - previous.end <= 2
+        titled = previous is not None and previous.plain in TITLES and text[previous.end : word.start] in (" ", ". ")
         if len(name) < 3 or name in SAFE_WORDS:
             continue
         if titled and previous is not None and previous.plain not in ("pa", "pt", "md", "fr", "col"):
