@@ -7,16 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from salus.deidentify.text.lists import Lists
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
+from salus.deidentify.text.vocabulary import STATES
 from salus.deidentify.text.written_words import Word
 
-STATES = frozenset(
-    "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky"
-    "|louisiana|maine|maryland|massachusetts|michigan|minnesota|mississippi|missouri|montana|nebraska|nevada|new hampshire|new jersey|new mexico"
-    "|new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|south carolina|south dakota|tennessee|texas|utah|vermont"
-    "|virginia|washington|west virginia|wisconsin|wyoming|district of columbia|puerto rico|guam|american samoa|virgin islands|northern mariana islands"
-    "|england|scotland|wales|northern ireland|ontario|quebec|british columbia|alberta|manitoba|saskatchewan|nova scotia|new brunswick|usa|u.s.a"
-    "|united kingdom|united states|united states of america|czech republic|new zealand|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
-)
 STATE_CODE = r"(?:A[AEKLPRSZ]|C[AOT]|D[CE]|F[LM]|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEHINOPST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY])"
 STREET_WORD = (
     r"(?:street|str?|avenue|aven?|road|rd|boulevard|blvd|lane|ln|drive|drv?|court|crt|ct|place|plaza|plz|pl|square|sq|terrace|terr?|trail|trl|tr|parkway|pkwy"
@@ -42,10 +35,22 @@ TOWN_STATE = re.compile(rf"(?<!\w)(?:[^\W\d_a-z][\w'’.-]{{1,30}}\s){{0,3}}[^\W
 UK_POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b")
 CANADA_POSTCODE = re.compile(r"\b[ABCEGHJ-NPRSTVXY]\d[A-Z]\s\d[A-Z]\d\b")
 ZIP_TOLD = re.compile(r"\b(?:zip(?:\s?code)?|postal\s?code|post\s?code|postcode)(?:\s+(?:is|of))?[\s:#=]{1,3}(?P<value>[A-Z0-9]{2,8}(?:[ -][A-Z0-9]{3,4})?)", re.IGNORECASE)
-FOREIGN = re.compile(
-    rf"(?<![\w.,/])\d{{2,6}},?\s+(?:{CAPITALISED}\s+){{1,5}}(?:\d{{1,5}}\w?\.?,?\s+)?(?=(?:Apt|Suite|Ste|Unit|Flat)\b)|(?:(?<=\sat\s)|(?<=\sto\s)|(?<=\sis\s)|(?<=\sin\s)|(?<=\son\s))\d{{3,6}}\s+(?:{CAPITALISED}\s+){{1,4}}\d{{1,5}}\b"
+FOREIGN_STREET = re.compile(
+    r"\b(?:[Rr]ue|Vicolo|Viale|Calle|Avenida|Avda|Paseo|Camino|Carrer|C/|R[uú]a|Travessa|Pra[cç]a|Strada|Piazza|Ulica|ul|Chemin|All[ée]e|Quai|Plass|Rambla)\b\.?"
+    r"(?:\s(?:[^\W\d_a-zà-ÿ][\w'’.-]*|d[aeiou]s?|del|la|las|los|des|du|do)){1,6}(?:,?\s\d{1,5}\w?\b)?"
+    r"|\b(?:Via|Corso|Platz|Boulevard)(?:\s(?:[^\W\d_a-zà-ÿ][\w'’.-]*|d[aeiou]s?|del|la|des|du)){1,5},?\s\d{1,5}\w?\b"
 )
-CORNER = re.compile(r"\b(?i:the\s)?(?i:corner|intersection)\sof\s(?P<value>[^\n.,;?!]{3,40}(?:\.\s?[^\n.,;?!]{2,30})?\s(?:and|&)\s(?:[^\W\d_a-z][\w'’.-]*(?:\s(?=[^\W\d_a-z]|\d|d[eiu]|v[ao]n|la))?(?:\d{1,4}\.?)?(?:d[eiu]\s|v[ao]n\s|la\s)?){1,6})")
+STREET_ENDING = re.compile(
+    r"(?:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|straat|laan|plein|gat[ae]n?|v[äe]gen|vej|gade|katu|tie|veien|kade|dreef)\s\d{1,4}[a-z]?\b"
+)
+SMALL_BLOCK = re.compile(
+    r"\b(?:address(?:es)?|lives?\s+(?:at|on)|lived\s+(?:at|on)|living\s+(?:at|on)|sent|send|deliver(?:ed)?|meet)\b[^.\n\d]{0,40}[\s:](?P<value>\d{1,6}\s[^\n?!]{4,80}?(?:\n[^\n?!.]{0,60}\d{3,6})?)(?=[.?!\n]|$)",
+    re.IGNORECASE,
+)
+WORD_END = re.compile(r"[^\W\d_][\w-]*$")
+CORNER = re.compile(
+    rf"\b(?i:the\s)?(?i:corner|intersection)\sof\s(?=[^\n,;?!]{{0,80}}(?:\d|[^\W\d_a-z]))[^\n,;?!]{{3,60}}?\s(?:and|&)\s(?:(?:{CAPITALISED}|\d{{1,5}}\w?\.?|[^\W\d_]{{2,30}})(?:\s|(?=[^\w\s])|$)){{1,4}}"
+)
 PIECE = rf"(?:{CAPITALISED}|ul\.?|u\.?|tér|út|utca|nan|n[ae]d|pod|an|am|im|[a-z]{{1,3}}\.|\d{{1,6}}(?:[-/]\d{{1,4}})?[A-Za-z]?\.?)"
 BLOCK = re.compile(rf"(?<![\w.,/])\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?(?:(?:,?[^\S\n]+|,?\s*\n\s*,?\s*){PIECE}(?![\w%])){{1,16}}")
 BLOCK_SIGN = re.compile(rf"(?i:\b{STREET_WORD}\b|\b(?:apt|suite|ste|unit|flat|box)\b)|[^\W\d_][\s,]{{1,4}}\d{{4,6}}(?:-\d{{3,4}})?\s*$|[a-z]\s\d{{1,4}}[A-Za-z]?\.?\s*(?:\n|$)")
@@ -71,7 +76,6 @@ def find_addresses(text: str) -> Iterator[Span]:
     """Street addresses with the town, state and postcode that follow them."""
     for pattern, rule, doubt in (
         (STREET, "street", LIKELY),
-        (FOREIGN, "number, capitals and number", LIKELY),
         (BOX, "post box", LIKELY),
         (STATE_ZIP, "state and postcode", SURE),
         (SMALL_STREET, "street", EVEN),
@@ -86,6 +90,15 @@ def find_addresses(text: str) -> Iterator[Span]:
         for found in pattern.finditer(text):
             kind = Kind.PLACE if pattern is TOWN_STATE else Kind.ADDRESS
             yield Span(*found.span(), kind, "address without a number", EVEN)
+    for found in FOREIGN_STREET.finditer(text):
+        yield Span(found.start(), _extended(text, found.end()), Kind.ADDRESS, "street in another language", EVEN)
+    for found in STREET_ENDING.finditer(text):
+        head = WORD_END.search(text, max(0, found.start() - 30), found.start())
+        start = head.start() if head else found.start()
+        yield Span(start, _extended(text, found.end()), Kind.ADDRESS, "street in another language", EVEN)
+    for found in SMALL_BLOCK.finditer(text):
+        if found.group("value").islower():
+            yield Span(*found.span("value"), Kind.ADDRESS, "told address written small", EVEN)
     for found in CORNER.finditer(text):
         yield Span(*found.span(), Kind.ADDRESS, "corner of two streets", LIKELY)
     for found in BLOCK.finditer(text):
@@ -142,12 +155,12 @@ def find_places(words: Sequence[Word], known: Lists) -> Iterator[Span]:
     for k, word in enumerate(words):
         if not word.is_capital or (k and _inside(words[k - 1], word)):
             continue
-        for length in (4, 3, 2, 1):
+        for length in range(known.longest_place.get(word.plain, 0), 0, -1):
             chosen = words[k : k + length]
             if len(chosen) < length or not all(_follows(a, b) for a, b in zip(chosen, chosen[1:], strict=False)):
                 continue
             name = " ".join(w.plain for w in chosen)
-            if name not in known.places and name not in STATES:
+            if name not in known.places:
                 continue
             after = words[k - 1].plain in PREPOSITIONS and word.start - words[k - 1].end == 1 if k else False
             if _is_place(chosen, name, after, known):

@@ -10,15 +10,15 @@ from salus.deidentify.text.addresses import find_addresses, find_fields, find_pl
 from salus.deidentify.text.identity import find_known
 from salus.deidentify.text.lists import Lists, lists
 from salus.deidentify.text.numbers import find_numbers
-from salus.deidentify.text.organisations import find_letterheads, find_organisations, find_professions
-from salus.deidentify.text.people import NameFinder, lower_names
+from salus.deidentify.text.organisations import find_letterheads, find_organisations, find_professions, find_workplaces
+from salus.deidentify.text.people import NameFinder, lower_names, told_names
 from salus.deidentify.text.spans import LIKELY, Kind, Span, trimmed, without_overlaps
 from salus.deidentify.text.written_dates import find_ages, find_dates
 from salus.deidentify.text.written_words import Word, runs_of, words_of
 
 Sentence = tuple[int, int]
-Asked = Callable[[str], list[tuple[int, int, Kind]]]
-"""What a model says of one sentence: places in it that it takes for names."""
+Asked = Callable[[Sequence[str]], list[list[tuple[int, int, Kind]]]]
+"""What a model says of sentences: for each, the places in it that it takes for names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,15 @@ def _by_rules(text: str, words: list[Word], known: Lists) -> Iterator[Span]:
     yield from find_addresses(text)
     yield from find_fields(text)
     yield from find_places(words, known)
-    runs = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos", "of", "the", "and", "for"))
+    runs = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos", "of", "the", "and", "for", "at"))
     yield from find_organisations(text, words, runs, known)
+    yield from find_workplaces(text)
     yield from find_professions(text)
     people = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos"))
     names = list(NameFinder(text, words, known).names(people))
     yield from names
     yield from find_letterheads(text, names)
+    yield from told_names(text, known)
     yield from lower_names(text, words, known)
 
 
@@ -97,8 +99,9 @@ def candidates(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> It
 def _by_model(text: str, doubtful: Sequence[Span], merged: Sequence[Span], model: Asked) -> Iterator[Span]:
     """What the model finds in the sentences around doubts and around weak spans."""
     weak = [span for span in merged if span.doubt >= 0.5 and span.kind in (Kind.NAME, Kind.PLACE, Kind.ORGANISATION)]
-    for start, end in _sentences(text, sorted([*doubtful, *weak])):
-        for first, last, kind in model(text[start:end]):
+    asked = list(_sentences(text, sorted([*doubtful, *weak])))
+    for (start, _), named in zip(asked, model([text[a:b] for a, b in asked]), strict=True):
+        for first, last, kind in named:
             yield trimmed(text, Span(start + first, start + last, kind, "model", 0.4))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_ENDINGS, SAFE_WORDS
+from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_ENDINGS, SAFE_WORDS, STATES
 
 FREQUENT = "2"
 
@@ -22,6 +22,8 @@ class Lists:
     places: frozenset[str]
     words: frozenset[str]
     nicknames: dict[str, tuple[str, ...]]
+    longest_place: dict[str, int]
+    """For the first word of places: of how many words the longest of them is, four at most."""
 
     def is_word(self, plain_word: str) -> bool:
         """Say whether a word is an ordinary or a clinical one, or ends as clinical words do."""
@@ -64,18 +66,28 @@ def plain(text: str) -> str:
 @cache
 def lists() -> Lists:
     """The lists, read once."""
+    towns = frozenset(_lines("places")) | STATES
     return Lists(
         given=_columns("given"),
         family=_columns("family"),
-        places=frozenset(_lines("places")),
+        places=towns,
         words=frozenset(_lines("words")),
         nicknames=_nicknames(),
+        longest_place=_longest(towns),
     )
 
 
 def _lines(name: str) -> list[str]:
     packed = (files("salus.deidentify.text") / "lists" / f"{name}.txt.xz").read_bytes()
     return lzma.decompress(packed).decode().split("\n")
+
+
+def _longest(towns: frozenset[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for town in towns:
+        words = town.split()
+        found[words[0]] = max(found.get(words[0], 0), min(len(words), 4))
+    return found
 
 
 def _nicknames() -> dict[str, tuple[str, ...]]:

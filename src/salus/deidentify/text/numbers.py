@@ -7,20 +7,24 @@ from collections.abc import Iterator
 
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 
-EMAIL = re.compile(r"[\w+%-](?:[\w.+%-]{0,80}[\w+%-])?\s?@\s?[\w-]{1,60}(?:\.[\w-]{1,60}){1,5}")
-URL = re.compile(
-    r"\b(?:https?|ftp)://[^\s<>\"'|)]{2,200}|\bwww\.[^\s<>\"'|)]{3,200}"
-    r"|(?<![\w@.])[a-z0-9-]{2,60}(?:\.[a-z0-9-]{2,40}){0,3}\.(?:com|org|net|edu|gov|mil|int|info|biz|io|co|us|uk|ca|de|fr|ru|cz|pl|it|es|nl|eu|se|fi|dk|no|be|at|ch|hu|pt|br|jp|cn|in|au|nz|me|tv|app|dev|health|online|site|ly)(?:\.[a-z]{2})?(?:/[^\s<>\"'|)]{0,200})?(?![\w@])",
+EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%-]{0,80}[\w+%-])?\s?$")
+EMAIL_PLACE = re.compile(r"\s?[\w-]{1,60}(?:\.[\w-]{1,60}){1,5}")
+URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[^\s<>\"'|)]{2,200}", re.IGNORECASE)
+DOMAIN = (
+    "com org net edu gov mil int info biz io co us uk ca de fr ru cz pl it es nl eu se fi dk no be at ch hu pt br jp cn in au nz me tv app dev health"
+    " online site ly"
+)
+DOMAIN_END = re.compile(rf"\.(?:{DOMAIN.replace(' ', '|')})(?:\.[a-z]{{2}})?(?:/[^\s<>\"'|)]{{0,200}})?(?![\w@])", re.IGNORECASE)
+DOMAIN_START = re.compile(r"(?<![\w@.])[a-zA-Z0-9-]{2,60}(?:\.[a-zA-Z0-9-]{2,40}){0,3}$")
+NETWORK = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)(?:/\d{1,2}\b)?")
+HARDWARE = re.compile(
+    r"(?<![\w:.-])(?:(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,5})(?![\w:])",
     re.IGNORECASE,
 )
-NETWORK = re.compile(
-    r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)(?:/\d{1,2}\b)?|\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b"
-    r"|(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}(?![\w:])|(?<![\w:])(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,5}(?![\w:])",
-    re.IGNORECASE,
-)
+HEXADECIMAL = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:|::|-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-")
 PHONE = re.compile(
     r"(?<![\w.])(?:\+\s?\d[\d\s().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d\s.\-]{3,14}\d"
-    r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}|0\d{1,4}[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3})"
+    r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
     r"(?:\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}\d{1,6})?(?![\d%])(?!-\d)",
     re.IGNORECASE,
 )
@@ -52,10 +56,7 @@ COUNTING = frozenset("patient pt case group visit unit report study room rm bed 
 
 def find_numbers(text: str) -> Iterator[Span]:
     """Everything of the net, phones and person's numbers in a text."""
-    if "@" in text:
-        yield from (Span(*m.span(), Kind.EMAIL, "e-mail", SURE) for m in EMAIL.finditer(text))
-    yield from (Span(*m.span(), Kind.URL, "web address", SURE) for m in URL.finditer(text) if "." in m.group())
-    yield from (Span(*m.span(), Kind.NETWORK, "net address", LIKELY) for m in NETWORK.finditer(text) if _is_net(m.group()))
+    yield from _net(text)
     yield from _phones(text)
     yield from (Span(*m.span(), Kind.NUMBER, "social security", SURE) for m in SSN.finditer(text))
     yield from (Span(*m.span(), Kind.NUMBER, "card", SURE) for m in CARD.finditer(text))
@@ -69,6 +70,25 @@ def find_numbers(text: str) -> Iterator[Span]:
     for found in MIXED.finditer(text):
         if not UNIT_ENDINGS.fullmatch(found.group()):
             yield Span(*found.span(), Kind.NUMBER, "letters and digits", LIKELY)
+
+
+def _net(text: str) -> Iterator[Span]:
+    """E-mail, web and net addresses, each looked for from the sign that gives it away."""
+    at = text.find("@")
+    while at >= 0:
+        name = EMAIL_NAME.search(text, max(0, at - 90), at)
+        place = EMAIL_PLACE.match(text, at + 1)
+        if name and place:
+            yield Span(name.start(), place.end(), Kind.EMAIL, "e-mail", SURE)
+        at = text.find("@", at + 1)
+    yield from (Span(*m.span(), Kind.URL, "web address", SURE) for m in URL.finditer(text))
+    for found in DOMAIN_END.finditer(text):
+        start = DOMAIN_START.search(text, max(0, found.start() - 120), found.start())
+        if start is not None:
+            yield Span(start.start(), found.end(), Kind.URL, "web address", SURE)
+    patterns = (NETWORK, HARDWARE) if HEXADECIMAL.search(text) else (NETWORK,)
+    for pattern in patterns:
+        yield from (Span(*m.span(), Kind.NETWORK, "net address", LIKELY) for m in pattern.finditer(text) if _is_net(m.group()))
 
 
 def _phones(text: str) -> Iterator[Span]:

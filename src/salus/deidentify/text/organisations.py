@@ -38,17 +38,33 @@ GENERIC = HEADS | frozenset(
     " treatment palliative transplant cath catheterization infusion therapy assisted independent adult senior chief complaint electronic patient staff provider"
     " problem problems condition issue issues concern concerns risk failure disease attack rate sounds murmur pressure attorney proxy screening".split()
 )
-SUFFIX_AFTER = re.compile(r",?\s(?:Inc|LLC|LLP|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|L\.?P|Co)\b\.?", re.IGNORECASE)
+SUFFIX_AFTER = re.compile(r",?\s(?:Inc|LLC|LLP|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|L\.?P|Co)\b\.?|\s?#\s?\d{1,4}\b", re.IGNORECASE)
 PROFESSION_TOLD = re.compile(
     r"\b(?:(?:works?|worked|working|employed|employment|job|career|position|trained|retired|retiring)\s+(?:(?:full|part)[- ]time\s+)?(?:as|from\s+being)\s+(?:an?\s+|the\s+)?"
     r"|(?<=\sas\s)(?:an?\s+|the\s+)?|(?<=,\s)(?:an?|the)\s+|retired\s+|former\s+|(?:occupation|profession|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
     r"(?P<value>[^\W\d_][\w/&' -]{2,60})",
     re.IGNORECASE,
 )
-AGED_PROFESSION = re.compile(r"(?:old\b|\by/?o\b|\byo\b|\bage\s\d+,?)\s+(?P<value>[^\W\d_][^\W\d]+(?:[ /&-]+[^\W\d_][^\W\d]+){0,6})", re.IGNORECASE)
+AGED_PROFESSION = re.compile(r"(?:old\b|\by/?o\b|\byo\b|\bage\s\d+,?)\s+(?P<value>[^\W\d_][^\W\d]+(?:['’][^\W\d_]+)?(?:[ /&-]+[^\W\d_][^\W\d]+(?:['’][^\W\d_]+)?){0,6})", re.IGNORECASE)
+AMBIGUOUS = frozenset(
+    "agent aide monitor guide server maker marine principal controller loader presser cutter executive officer operator assistant consultant nurse nun"
+    " technician technologist therapist pharmacist dietitian psychologist midwife counselor counsellor coordinator helper mover trimmer tester singer founder director"
+    " potter setter conductor collector driver buyer cook coach judge captain examiner interpreter supervisor inspector investigator messenger worker writer taper"
+    " hunter miller mason porter smith tanner tailor weaver baker broker chaplain paramedic representative specialist attendant provider pilot producer finisher grader".split()
+)
+ARTICLE_PROFESSION = re.compile(
+    r"\b(?:an?|as|my|our|his|her|became|become|being|hired|the|retired|former|professional|certified|licensed)\s+(?P<value>(?:[^\W\d_]+[ /-]){0,3}?(?:"
+    + "|".join(sorted(PROFESSIONS - AMBIGUOUS, key=len, reverse=True))
+    + r")s?)\b(?!\s+(?:cell|artery|disease|syndrome))",
+    re.IGNORECASE,
+)
 STOP = frozenset(
     "at in on for with who that which and or to from by presenting reporting presents reports complaining here admitted seen with until since of was is had has"
     " referred brought being living from now currently then but because when while whose during after before status".split()
+)
+WORKPLACE = re.compile(
+    r"\b(?i:work(?:s|ed|ing)?|employed|employees?|jobs?|volunteer(?:s|ed|ing)?|stud(?:y|ies|ied|ying)|intern(?:s|ed)?|ceo|cfo|coo|cto|founder|president|chair(?:man|woman|person)?|owner|spokes(?:man|woman|person)|teach(?:es|ing)?|taught|enrolled|graduated|retired|hired|fired|recorded|resign(?:s|ed)?)"
+    r"\s(?:for|at|with|by|of|from|in)\s(?:the\s|a\s)?(?P<value>[^\W\d_a-zà-ÿ][\w'’.&-]*(?:,?\s(?:[^\W\d_a-zà-ÿ][\w'’.&-]*|of|and|the|&)(?=\W|$)){0,5})(?<!\sof)(?<!\sand)(?<!\sthe)"
 )
 TAIL = re.compile(r"(?:\s?,\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)(?:\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)){0,10}){1,5}[ .]*(?=\n|$)")
 AT_PLACE = re.compile(r"\b(?:at|to|from|by|with|for|attends?|attended|joined|of|in|visited)\s$|\b(?:at|to|from|by|attends|attended|of|in)\sthe\s$", re.IGNORECASE)
@@ -58,24 +74,34 @@ def find_organisations(text: str, words: Sequence[Word], runs: Sequence[Sequence
     """Runs of capitals around the noun of an institution, with at least one word that is its own."""
     for run in runs:
         chosen = [words[i] for i in run]
-        while len(chosen) > 1 and (chosen[0].plain in ("the", "at", "from", "to", "in", "a", "my", "dr", "mr", "mrs", "ms", "contact", "admitted")):
+        chosen = _from_last_at(chosen)
+        while len(chosen) > 1 and (chosen[0].plain in (*(("the",) if chosen[0].begins else ()), "at", "from", "to", "in", "a", "my", "dr", "mr", "mrs", "ms", "contact", "admitted")):
             chosen = chosen[1:]
         if len(chosen) < 2:
             continue
         heads = [k for k, word in enumerate(chosen) if word.plain in HEADS]
+        if not chosen:
+            continue
         firm = SUFFIX_AFTER.match(text, chosen[-1].end)
         own = [w for w in chosen if w.plain not in GENERIC and w.plain not in JOINING]
         end = firm.end() if firm else chosen[-1].end
         at_place = AT_PLACE.search(text[max(0, chosen[0].start - 14) : chosen[0].start]) is not None
         if firm and (own or heads):
             yield Span(chosen[0].start, end, Kind.ORGANISATION, "firm", LIKELY)
-        elif heads and own and not _is_heading(text, chosen):
+        elif heads and (own or (at_place and len(chosen) > 2)) and not _is_heading(text, chosen):
             sure = any(chosen[k].plain in SURE_HEADS for k in heads)
             odd = any(not known.is_word(w.plain) for w in own)
-            if sure or odd or at_place or len(own) > 1:
+            if sure or (own and (odd or at_place or len(own) > 1)):
                 yield Span(chosen[0].start, end, Kind.ORGANISATION, "noun of an institution", LIKELY if sure else EVEN)
         elif own and at_place and len(chosen) > 1 and not chosen[0].in_caseless_line:
             yield Span(chosen[0].start, end, Kind.ORGANISATION, "capitals after at or to", WEAK)
+
+
+def _from_last_at(chosen: list[Word]) -> list[Word]:
+    """Without what stands before an "at" that no institution's noun precedes: "Dr Roe at Ash Clinic"."""
+    heads = [k for k, word in enumerate(chosen) if word.plain in HEADS]
+    at = [k for k, word in enumerate(chosen) if word.plain == "at" and not word.is_capital and (not heads or k < heads[0])]
+    return chosen[at[-1] + 1 :] if at else chosen
 
 
 def find_letterheads(text: str, names: Sequence[Span]) -> Iterator[Span]:
@@ -86,6 +112,12 @@ def find_letterheads(text: str, names: Sequence[Span]) -> Iterator[Span]:
             yield Span(span.end, found.end(), Kind.ORGANISATION, "capitals after a name", EVEN)
 
 
+def find_workplaces(text: str) -> Iterator[Span]:
+    """The capitals after "works for" or "director of"."""
+    for found in WORKPLACE.finditer(text):
+        yield Span(*found.span("value"), Kind.ORGANISATION, "place of work told", EVEN)
+
+
 def _is_heading(text: str, chosen: Sequence[Word]) -> bool:
     """A line of its own, or what stands before a colon."""
     following = text[chosen[-1].end : chosen[-1].end + 2]
@@ -94,7 +126,7 @@ def _is_heading(text: str, chosen: Sequence[Word]) -> bool:
 
 def find_professions(text: str) -> Iterator[Span]:
     """What somebody works as, where the text says so, or after their age."""
-    for pattern in (PROFESSION_TOLD, AGED_PROFESSION):
+    for pattern in (PROFESSION_TOLD, AGED_PROFESSION, ARTICLE_PROFESSION):
         for found in pattern.finditer(text):
             value = found.group("value")
             words = []

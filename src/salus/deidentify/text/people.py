@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from salus.deidentify.text.lists import Lists
+from salus.deidentify.text.lists import Lists, plain
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, WEAK, Kind, Span
 from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_WORDS
 from salus.deidentify.text.written_words import Word
@@ -34,7 +34,7 @@ STRONG = frozenset(
     " thanks bye called call attn attention cc re nurse directed written interviewed songwriter producer".split()
 )
 MILD = frozenset("by with from to per and for ask asked spoke tell told met saw see seen meet said says".split())
-FIRST_PERSON = re.compile(r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under))\s+$", re.I)
+FIRST_PERSON = re.compile(r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under)|\bname\?)\s+$", re.I)
 LEADS = (TITLES | STRONG) - frozenset("nurse judge lord don pt pa md contact sister hi hey".split()) | {"nurse"}
 EPONYM_NOUN = re.compile(
     r"(?:['’]?s?\s|-)\s?(?:disease|syndrome|sign|test|catheter|cells?|lymphoma|contracture|criteri|scor|scal|stage|class|grade|fracture|palsy|phenomenon|reflex|point|node|tumou?r"
@@ -76,15 +76,16 @@ class NameFinder:
             return 0.0 if self.known.is_word(name) and name not in NOT_WORDS else 1.4
         if name in SAFE_WORDS or len(name) == 1:
             return -2.0
+        foreign = not name.isascii()
         often = self.known.is_frequent_given(name) or self.known.is_frequent_family(name)
         listed = often or self.known.is_given(name) or self.known.is_family(name)
         if self.known.is_word(name) or self.known.is_word(_singular(name)):
             return self._word_weight(name, often, listed)
-        if word.is_all_capitals and not word.in_caseless_line and len(name) <= 5:
+        if word.is_all_capitals and not word.in_caseless_line and len(name) <= 5 and not foreign:
             return 1.2 if often and len(name) > 3 else -1.0
         if listed:
             return 2.0 if often else 1.4
-        if word.in_caseless_line or (word.is_all_capitals and len(name) < 7):
+        if word.in_caseless_line or (not foreign and word.is_all_capitals and len(name) < 7):
             return 0.0
         return 1.0
 
@@ -110,6 +111,8 @@ class NameFinder:
                 raised[k] += after
         if told <= 0 and HEADING.match(self.text, chosen[-1].end) and chosen[0].begins:
             raised = [w - 0.6 if w < 1.4 else w for w in raised]
+        if len(chosen) == 1 and not chosen[0].begins and not chosen[0].in_caseless_line and -0.5 < weights[0] <= 0.0:
+            raised[0] += 1.3
         hidden = [w >= MASKED_FROM for w in raised]
         if told >= 2 and not any(hidden) and weights[0] > -2:
             hidden[0] = True
@@ -198,6 +201,23 @@ class NameFinder:
         return 0.5 if AFTER.match(self.text, word.end) else 0.0
 
 
+TOLD_NAME = re.compile(
+    r"\b(?:(?:my|his|her|their|patient['’]?s?|whose|first|last)\s+name(?:['’]?s|\s+is|\s+was|:)|(?:^|\n)[ ]*name\s*:|(?:calls?|called)\s+(?:me|him|her)|named|goes\s+by)\s+(?P<value>[^\W\d_]{2,30}(?:\s[^\W\d_]{1,30}\.?){0,2})",
+    re.IGNORECASE,
+)
+
+
+def told_names(text: str, known: Lists) -> Iterator[Span]:
+    """What stands after "my name is" or "named", however it is written, as far as it is no ordinary word."""
+    for found in TOLD_NAME.finditer(text):
+        at = found.start("value")
+        for word in re.finditer(r"\S+", found.group("value")):
+            name = plain(word.group())
+            if len(name.strip(".")) > 1 and known.is_word(name) and not (word.group()[0].isupper() and known.is_family(name)):
+                break
+            yield Span(at + word.start(), at + word.end(), Kind.NAME, "name by its context", LIKELY)
+
+
 def lower_names(text: str, words: Sequence[Word], known: Lists) -> Iterator[Span]:
     """Frequent names written small that are no words; in lines of one case, names by title and by lists."""
     for k, word in enumerate(words):
@@ -213,8 +233,9 @@ def lower_names(text: str, words: Sequence[Word], known: Lists) -> Iterator[Span
                 yield Span(word.start, word.end, Kind.NAME, "name by its context", LIKELY)
         elif len(name) > 3 and known.is_frequent_given(name) and not known.is_word(name):
             yield Span(word.start, word.end, Kind.NAME, "name written small", EVEN)
-            following = words[k + 1] if k + 1 < len(words) else None
-            if following and following.start - word.end == 1 and known.is_family(following.plain) and not known.is_word(following.plain):
+            middle = k + 1 < len(words) and len(words[k + 1].text) == 1
+            following = words[k + 1 + middle] if k + 1 + middle < len(words) else None
+            if following and following.start - word.end <= 1 + 3 * middle and known.is_family(following.plain) and not known.is_word(following.plain):
                 yield Span(word.start, following.end, Kind.NAME, "name written small", EVEN)
 
 

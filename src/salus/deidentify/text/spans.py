@@ -74,6 +74,8 @@ def trimmed(text: str, span: Span) -> Span:
         start += 1
     while end > start and text[end - 1] in " \t\r\n,;:|":
         end -= 1
+    if (start, end) == (span.start, span.end):
+        return span
     return replace(span, start=start, end=end)
 
 

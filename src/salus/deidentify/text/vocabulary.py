@@ -47,3 +47,13 @@ DEMOGRAPHIC = frozenset(
     " wife husband twin mentally known diabetic with".split()
 )
 """What follows an age and is no profession."""
+
+STATES = frozenset(
+    "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky"
+    "|louisiana|maine|maryland|massachusetts|michigan|minnesota|mississippi|missouri|montana|nebraska|nevada|new hampshire|new jersey|new mexico"
+    "|new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|south carolina|south dakota|tennessee|texas|utah|vermont"
+    "|virginia|washington|west virginia|wisconsin|wyoming|district of columbia|puerto rico|guam|american samoa|virgin islands|northern mariana islands"
+    "|england|scotland|wales|northern ireland|ontario|quebec|british columbia|alberta|manitoba|saskatchewan|nova scotia|new brunswick|usa|u.s.a"
+    "|united kingdom|united states|united states of america|czech republic|new zealand|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
+)
+"""Names of states and countries that are places whatever stands before them."""

@@ -17,7 +17,7 @@ DAY = r"(?:3[01]|[12]\d|0?[1-9])"
 MONTH_NUMBER = r"(?:1[0-2]|0?[1-9])"
 TIME = r"(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?(?:Z|[+-]\d\d:?\d\d)?)?"
 DIGIT_DATE = re.compile(
-    rf"(?<![\d./-])(?:"
+    rf"(?=\d)(?<![\d./-])(?:"
     rf"(?P<iso>(?P<iy>{YEAR})(?P<is>[-/.])(?P<im>{MONTH_NUMBER})(?P=is)(?P<id>{DAY})(?!\d){TIME})"
     rf"|(?P<num>(?P<na>\d{{1,2}})(?P<ns>[-/.]|\s/\s|\s?-\s?)(?P<nb>\d{{1,2}})(?P=ns)(?P<ny>\d{{4}}|['’]?\d\d)(?![\d%]){TIME})"
     rf"|(?P<compact>(?P<cy>{YEAR})(?P<cm>0[1-9]|1[0-2])(?P<cd>0[1-9]|[12]\d|3[01]))(?!\d)"
@@ -36,8 +36,8 @@ DAY_FIRST = re.compile(
     rf"(?<![\d.,/-])(?P<d2>{DAY})(?:st|nd|rd|th)?(?:\s+of|\s+day\s+of)?[\s./-]*(?P<m2>{MONTH})\b\.?(?:[\s,./-]*(?P<y2>{YEAR}|['’]?\d\d)(?!\d))?",
     re.IGNORECASE,
 )
-LONE_YEAR = re.compile(
-    rf"\b(?:(?:in|since|of|until|till|by|from|year|circa|around|during|before|after|fall|spring|summer|winter|autumn|early|late|mid|dated|class\s+of|to|and|about|back\s+in|season|est\.?|born)[\s-]+|[(©])(?P<year>{YEAR})(?:\s?[-–]\s?(?P<until>{YEAR}|\d\d))?(?![\d%]|[.,]\d|\s?(?:ml|mg|mcg|units?|kcal|calories|steps|cells|patients|g|iu)\b)",
+BARE_YEAR = re.compile(
+    r"(?<![\d.,/$€£#:+*x×=<>-])(?<!\bat\s)(?<!\bx\s)(?<!\d\s)\b(?:19[0-9]\d|20[0-3]\d)(?:\s?[-–/]\s?(?:19\d\d|20[0-3]\d|\d\d))?\b(?!\s?(?:m?l\b|m?c?gm?\b|mcg|cc\b|kcal|cal|units?|hours|hrs?\b|h\b|iu\b|steps|cells|patients|dollars|[/%×x:–-]\d|%|[.,]\d|mm|cm|k?g\b|ft|feet|lbs|pounds|beats|copies|times))",
     re.IGNORECASE,
 )
 MONTH_ALONE = re.compile(
@@ -75,9 +75,7 @@ def find_dates(text: str) -> Iterator[Span]:
         yield Span(*found.span(), Kind.DATE, "date in words", SURE)
     for found in DAY_FIRST.finditer(text):
         yield Span(*found.span(), Kind.DATE, "date in words", SURE)
-    for found in LONE_YEAR.finditer(text):
-        last = "until" if found.group("until") else "year"
-        yield Span(found.start("year"), found.end(last), Kind.DATE, "year", LIKELY)
+    yield from (Span(*found.span(), Kind.DATE, "year", EVEN) for found in BARE_YEAR.finditer(text))
     for found in SHORT.finditer(text):
         yield Span(*found.span("date"), Kind.DATE, "day and month", EVEN)
     for found in MONTH_ALONE.finditer(text):

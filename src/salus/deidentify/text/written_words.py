@@ -50,7 +50,7 @@ def words_of(text: str) -> list[Word]:
                 start,
                 end,
                 written,
-                plain(written) if capital or not written.isascii() else written,
+                written.lower() if written.isascii() else plain(written),
                 capital,
                 capital and len(written) > 1 and written.isupper(),
                 _begins(text, last_end, start),
@@ -109,8 +109,8 @@ def runs_of(words: list[Word], text: str, joining: Iterable[str]) -> list[list[i
 
 def _are_close(text: str, first: Word, second: Word) -> bool:
     between = text[first.end : second.start]
-    if between in (" ", "-", " - ", "'s ", "’s ", "/"):
-        return between != "/"
+    if between in (" ", "-", " - ", "' ", "’ ") or between.lower() in ("'s ", "’s "):
+        return True
     if between in (". ", "."):
         return len(first.text) <= 2 or first.plain in ("st", "mt", "ft", "jr", "sr", "dr", "chas", "wm", "geo", "jos")
     return between.strip(" ") == "&"
