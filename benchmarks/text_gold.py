@@ -18,9 +18,6 @@ from pathlib import Path
 
 from benchmarks.blocks import ROOT
 
-NOTES_SEED = 1337
-UNSEEN_SEED = 20261124
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldText:
@@ -69,7 +66,9 @@ class Leaks:
 Finder = Callable[[GoldText], Iterable[tuple[int, int]]]
 
 
-def measure(texts: Sequence[GoldText], finder: Finder, *, wanted: Callable[[str], bool] | None = None) -> Leaks:
+def measure(
+    texts: Sequence[GoldText], finder: Finder, *, wanted: Callable[[str], bool] | None = None
+) -> Leaks:
     """Count what a finder masks and leaves; ``wanted`` limits recall to spans of some labels."""
     leaks = Leaks()
     for gold in texts:

@@ -94,7 +94,9 @@ def words(folder: Path) -> list[str]:
     found |= {plain(word) for word in re.findall(r"[A-Za-z]+", codes) if word[:1].islower()}
     with bz2.open(folder / "drug_named_entity_recognition/drug_ner_dictionary.pkl.bz2") as file:
         drugs = pickle.load(file)
-    found |= {plain(name) for name in drugs["drug_variant_to_canonical"] if WORD.fullmatch(name) and len(name) > 3}
+    found |= {
+        plain(name) for name in drugs["drug_variant_to_canonical"] if WORD.fullmatch(name) and len(name) > 3
+    }
     return sorted(word for word in found if len(word) > 1)
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from salus.deidentify.known_patient import NOBODY, KnownPatient
-from salus.deidentify.text.addresses import find_addresses, find_fields, find_places
+from salus.deidentify.text.addresses import find_addresses, find_fields, find_journeys, find_places
 from salus.deidentify.text.identity import find_known
 from salus.deidentify.text.lists import Lists, lists
 from salus.deidentify.text.numbers import find_numbers
-from salus.deidentify.text.organisations import find_letterheads, find_organisations, find_professions, find_workplaces
+from salus.deidentify.text.organisations import (
+    find_letterheads,
+    find_organisations,
+    find_professions,
+    find_workplaces,
+)
 from salus.deidentify.text.people import NameFinder, lower_names, told_names
 from salus.deidentify.text.spans import LIKELY, Kind, Span, trimmed, without_overlaps
 from salus.deidentify.text.written_dates import find_ages, find_dates
@@ -44,21 +49,44 @@ def find(text: str, *, patient: KnownPatient = NOBODY, model: Asked | None = Non
 
 
 def _by_rules(text: str, words: list[Word], known: Lists) -> Iterator[Span]:
+    said = frozenset(word.plain for word in words)
     yield from find_numbers(text)
     yield from find_dates(text)
     yield from find_ages(text)
     yield from find_addresses(text)
     yield from find_fields(text)
+    yield from find_journeys(text, said, known)
     yield from find_places(words, known)
-    runs = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos", "of", "the", "and", "for", "at"))
+    runs = runs_of(
+        words,
+        text,
+        (
+            "de",
+            "la",
+            "del",
+            "van",
+            "von",
+            "der",
+            "den",
+            "bin",
+            "al",
+            "da",
+            "dos",
+            "of",
+            "the",
+            "and",
+            "for",
+            "at",
+        ),
+    )
     yield from find_organisations(text, words, runs, known)
-    yield from find_workplaces(text)
-    yield from find_professions(text)
+    yield from find_workplaces(text, said)
+    yield from find_professions(text, said)
     people = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos"))
     names = list(NameFinder(text, words, known).names(people))
     yield from names
     yield from find_letterheads(text, names)
-    yield from told_names(text, known)
+    yield from told_names(text, said, known)
     yield from lower_names(text, words, known)
 
 
@@ -67,7 +95,7 @@ def _again(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterat
     told = [s for s in spans if s.kind is Kind.NAME and s.doubt <= LIKELY]
     names: set[str] = set()
     at = 0
-    for span in sorted(told):
+    for span in sorted(told, key=lambda s: s.start):
         while at < len(words) and words[at].start < span.start:
             at += 1
         k = at
@@ -98,7 +126,11 @@ def candidates(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> It
 
 def _by_model(text: str, doubtful: Sequence[Span], merged: Sequence[Span], model: Asked) -> Iterator[Span]:
     """What the model finds in the sentences around doubts and around weak spans."""
-    weak = [span for span in merged if span.doubt >= 0.5 and span.kind in (Kind.NAME, Kind.PLACE, Kind.ORGANISATION)]
+    weak = [
+        span
+        for span in merged
+        if span.doubt >= 0.5 and span.kind in (Kind.NAME, Kind.PLACE, Kind.ORGANISATION)
+    ]
     asked = list(_sentences(text, sorted([*doubtful, *weak])))
     for (start, _), named in zip(asked, model([text[a:b] for a, b in asked]), strict=True):
         for first, last, kind in named:
@@ -120,8 +152,3 @@ def _sentences(text: str, spans: Sequence[Span]) -> Iterator[Sentence]:
 
 def _touches(spans: Sequence[Span], candidate: Span) -> bool:
     return any(span.start < candidate.end and candidate.start < span.end for span in spans)
-
-
-def with_doubt(span: Span, doubt: float) -> Span:
-    """The same span with another doubt."""
-    return replace(span, doubt=doubt)

@@ -23,7 +23,9 @@ def find_known(text: str, words: list[Word], known: KnownPatient, lists: Lists) 
     """Everything in a text that the record says of the patient."""
     yield from _names(text, words, known, lists)
     yield from _addresses(text, known)
-    for number, kind in [(n, Kind.NUMBER) for n in known.identifiers] + [(p, Kind.PHONE) for p in known.phones]:
+    for number, kind in [(n, Kind.NUMBER) for n in known.identifiers] + [
+        (p, Kind.PHONE) for p in known.phones
+    ]:
         yield from _number(text, number, kind)
     for email in known.emails:
         yield from _literal(text, email, Kind.EMAIL)
@@ -144,7 +146,8 @@ def _number(text: str, number: str, kind: Kind) -> Iterator[Span]:
     between = r"[ \t.()/_–-]{0,3}" if len(signs) > 5 else ""
     for chosen in choices:
         pattern = between.join(re.escape(c) for c in chosen)
-        for found in re.finditer(rf"(?<![^\W_]){pattern}(?![^\W_])", text, re.IGNORECASE):
+        beside = r"\d" if len(signs) > 5 else r"[^\W_]"
+        for found in re.finditer(rf"(?<!{beside}){pattern}(?!{beside})", text, re.IGNORECASE):
             yield Span(*found.span(), kind, "the patient's own number", SURE)
 
 

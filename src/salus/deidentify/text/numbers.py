@@ -14,14 +14,18 @@ DOMAIN = (
     "com org net edu gov mil int info biz io co us uk ca de fr ru cz pl it es nl eu se fi dk no be at ch hu pt br jp cn in au nz me tv app dev health"
     " online site ly"
 )
-DOMAIN_END = re.compile(rf"\.(?:{DOMAIN.replace(' ', '|')})(?:\.[a-z]{{2}})?(?:/[^\s<>\"'|)]{{0,200}})?(?![\w@])", re.IGNORECASE)
+DOMAIN_END = re.compile(
+    rf"\.(?:{DOMAIN.replace(' ', '|')})(?:\.[a-z]{{2}})?(?:/[^\s<>\"'|)]{{0,200}})?(?![\w@])", re.IGNORECASE
+)
 DOMAIN_START = re.compile(r"(?<![\w@.])[a-zA-Z0-9-]{2,60}(?:\.[a-zA-Z0-9-]{2,40}){0,3}$")
 NETWORK = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)(?:/\d{1,2}\b)?")
 HARDWARE = re.compile(
     r"(?<![\w:.-])(?:(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,5})(?![\w:])",
     re.IGNORECASE,
 )
-HEXADECIMAL = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:|::|-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-")
+HEXADECIMAL = re.compile(
+    r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:|::|-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-"
+)
 PHONE = re.compile(
     r"(?<![\w.])(?:\+\s?\d[\d\s().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d\s.\-]{3,14}\d"
     r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
@@ -51,7 +55,9 @@ MIXED = re.compile(
 )
 GROUPED = re.compile(r"(?<![\w.,/-])\d{2,6}(?:-\d{2,9}){2,6}(?![\w-]|\.\d)")
 UNIT_ENDINGS = re.compile(r"\d+(?:mg|mcg|ml|mm|cm|kg|iu|meq|units?|hz|kcal|mmhg|bpm|mmol|k)\b", re.IGNORECASE)
-COUNTING = frozenset("patient pt case group visit unit report study room rm bed box model record card line order file".split())
+COUNTING = frozenset(
+    "patient pt case group visit unit report study room rm bed box model record card line order file".split()
+)
 
 
 def find_numbers(text: str) -> Iterator[Span]:
@@ -60,7 +66,11 @@ def find_numbers(text: str) -> Iterator[Span]:
     yield from _phones(text)
     yield from (Span(*m.span(), Kind.NUMBER, "social security", SURE) for m in SSN.finditer(text))
     yield from (Span(*m.span(), Kind.NUMBER, "card", SURE) for m in CARD.finditer(text))
-    yield from (Span(*m.span(), Kind.NUMBER, "bank account", SURE) for m in IBAN.finditer(text) if _digits(m.group()) > 5)
+    yield from (
+        Span(*m.span(), Kind.NUMBER, "bank account", SURE)
+        for m in IBAN.finditer(text)
+        if _digits(m.group()) > 5
+    )
     for found in TOLD.finditer(text):
         yield from _told(found)
     for found in HASHED.finditer(text):
@@ -88,7 +98,11 @@ def _net(text: str) -> Iterator[Span]:
             yield Span(start.start(), found.end(), Kind.URL, "web address", SURE)
     patterns = (NETWORK, HARDWARE) if HEXADECIMAL.search(text) else (NETWORK,)
     for pattern in patterns:
-        yield from (Span(*m.span(), Kind.NETWORK, "net address", LIKELY) for m in pattern.finditer(text) if _is_net(m.group()))
+        yield from (
+            Span(*m.span(), Kind.NETWORK, "net address", LIKELY)
+            for m in pattern.finditer(text)
+            if _is_net(m.group())
+        )
 
 
 def _phones(text: str) -> Iterator[Span]:

@@ -11,7 +11,9 @@ from salus.deidentify.text.spans import EVEN, LIKELY, SURE, WEAK, Kind, Span
 from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_WORDS
 from salus.deidentify.text.written_words import Word
 
-PARTICLES = frozenset("de la las los del der den van von bin ibn al el da das do dos di du le y ter ten af av und zu st san o".split())
+PARTICLES = frozenset(
+    "de la las los del der den van von bin ibn al el da das do dos di du le y ter ten af av und zu st san o".split()
+)
 SUFFIXES = frozenset("jr sr ii iii iv esq".split())
 CREDENTIALS = re.compile(
     r"\s{0,2},?\s{0,2}(?:M\.?D\b|D\.?O\b|R\.?N\b|N\.?P\b|P\.?A(?:-C)?\b|Ph\.?D\b|D\.?D\.?S\b|LPN|CNA|MBBS|FACS|FACP|FRCP|RD\b|LCSW|DPM|DNP|APRN|ARNP|CRNA|PharmD|OTR|PT\b|MSW|BSN|MSN|FNP|DVM|CNM|RPh|MSc\b)"
@@ -33,9 +35,16 @@ STRONG = frozenset(
     " friend caregiver carer relative relatives stepson stepdaughter boss colleague roommate accompanied dear hello hi hey regards sincerely"
     " thanks bye called call attn attention cc re nurse directed written interviewed songwriter producer".split()
 )
-MILD = frozenset("by with from to per and for ask asked spoke tell told met saw see seen meet said says".split())
-FIRST_PERSON = re.compile(r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under)|\bname\?)\s+$", re.I)
-LEADS = (TITLES | STRONG) - frozenset("nurse judge lord don pt pa md contact sister hi hey".split()) | {"nurse"}
+MILD = frozenset(
+    "by with from to per and for ask asked spoke tell told met saw see seen meet said says".split()
+)
+FIRST_PERSON = re.compile(
+    r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under)|\bname\?)\s+$",
+    re.I,
+)
+LEADS = (TITLES | STRONG) - frozenset("nurse judge lord don pt pa md contact sister hi hey".split()) | {
+    "nurse"
+}
 EPONYM_NOUN = re.compile(
     r"(?:['’]?s?\s|-)\s?(?:disease|syndrome|sign|test|catheter|cells?|lymphoma|contracture|criteri|scor|scal|stage|class|grade|fracture|palsy|phenomenon|reflex|point|node|tumou?r"
     r"|chorea|gland|cyst|o?esophagus|line|tube|bod(?:y|ies)|splint|manoeuv|maneuv|procedure|position|solution|stain|thyroiditis|ulcer|hernia|sarcoma|coma|respiration|sounds|triad"
@@ -44,8 +53,14 @@ EPONYM_NOUN = re.compile(
 )
 BEFORE = re.compile(r"([^\W\d_]+)([\s.,:'’\"(#-]{1,6})$")
 MASKED_FROM = 1.0
-TITLE_BEFORE = re.compile(r"\b(?:Drs?|Doctor|Mrs?|Ms|Mx|Miss|Prof(?:essor)?|Sir|Mme|Rev)\b\.?\s$", re.IGNORECASE)
-HEADING = re.compile(r"[ \t]*[:\n]")
+SYNDROME = re.compile(
+    r"\s(?:syndrome|disease|disorder|virus|antigen|catheter|lymphoma|classification|criteria|scale|score)\b",
+    re.IGNORECASE,
+)
+TITLE_BEFORE = re.compile(
+    r"\b(?:Drs?|Doctor|Mrs?|Ms|Mx|Miss|Prof(?:essor)?|Sir|Mme|Rev)\b\.?\s$", re.IGNORECASE
+)
+HEADING = re.compile(r"[ \t]*:")
 
 
 @dataclass(slots=True)
@@ -70,8 +85,12 @@ class NameFinder:
         return self._weight_of(word.plain.replace("’", "'"), word)
 
     def _weight_of(self, name: str, word: Word) -> float:
+        if SYNDROME.match(self.text, word.start + len(word.text)):
+            return -1.0
         if name in EPONYMS:
-            if EPONYM_NOUN.match(self.text, word.start + len(word.text)) or not self.known.is_frequent_family(name):
+            if EPONYM_NOUN.match(self.text, word.start + len(word.text)) or not self.known.is_frequent_family(
+                name
+            ):
                 return -1.0
             return 0.0 if self.known.is_word(name) and name not in NOT_WORDS else 1.4
         if name in SAFE_WORDS or len(name) == 1:
@@ -97,9 +116,11 @@ class NameFinder:
     def _in_run(self, run: Sequence[int]) -> Iterator[Span]:
         chosen = [self.words[i] for i in run]
         before = self._before(chosen[0])
-        while len(chosen) > 1 and chosen[0].plain in LEADS:
-            before = 3.0 if chosen[0].plain in TITLES else 1.6
-            chosen = chosen[1:]
+        lead = 0
+        while lead < len(chosen) - 1 and chosen[lead].plain in LEADS:
+            before = 3.0 if chosen[lead].plain in TITLES else 1.6
+            lead += 1
+        chosen = chosen[lead:]
         weights = [self.weight(word) for word in chosen]
         after = self._after(chosen[-1])
         told = max(before, after)
@@ -111,7 +132,12 @@ class NameFinder:
                 raised[k] += after
         if told <= 0 and HEADING.match(self.text, chosen[-1].end) and chosen[0].begins:
             raised = [w - 0.6 if w < 1.4 else w for w in raised]
-        if len(chosen) == 1 and not chosen[0].begins and not chosen[0].in_caseless_line and -0.5 < weights[0] <= 0.0:
+        if (
+            len(chosen) == 1
+            and not chosen[0].begins
+            and not chosen[0].in_caseless_line
+            and -0.5 < weights[0] <= 0.0
+        ):
             raised[0] += 1.3
         hidden = [w >= MASKED_FROM for w in raised]
         if told >= 2 and not any(hidden) and weights[0] > -2:
@@ -137,7 +163,11 @@ class NameFinder:
                     continue
                 left, right = k > 0 and hidden[k - 1], k + 1 < len(chosen) and hidden[k + 1]
                 small = word.plain in PARTICLES or word.plain in SUFFIXES
-                initial = len(word.text) <= 2 and word.is_capital and word.plain not in ("i", "mr", "ms", "dr", "am", "pm")
+                initial = (
+                    len(word.text) <= 2
+                    and word.is_capital
+                    and word.plain not in ("i", "mr", "ms", "dr", "am", "pm")
+                )
                 if (initial and (left or right)) or (small and left) or (left and right):
                     hidden[k] = True
         if told >= 2 and len(chosen) > 1 and len(chosen[0].text) == 1:
@@ -153,7 +183,11 @@ class NameFinder:
             if hidden[k] or word.plain in NOT_NAMES:
                 continue
             beside_name = k > 0 and hidden[k - 1] and (weights[k - 1] >= 1.4 or weights[k - 1] == 0.0)
-            if (told >= 2) or (told > 0 and any(hidden)) or (beside_name and self.known.is_family(word.plain)):
+            if (
+                (told >= 2)
+                or (told > 0 and any(hidden))
+                or (beside_name and self.known.is_family(word.plain))
+            ):
                 hidden[k] = True
 
     def _stretches(
@@ -165,7 +199,9 @@ class NameFinder:
                 start = k if start is None else start
             elif start is not None:
                 best = max(raised[start:k])
-                rule = "name by its context" if told >= 1 else "name by lists" if best >= 1.4 else "unknown word"
+                rule = (
+                    "name by its context" if told >= 1 else "name by lists" if best >= 1.4 else "unknown word"
+                )
                 doubt = SURE if told >= 2 else LIKELY if best >= 2 else EVEN if best >= 1.4 else WEAK - 0.1
                 first = self._with_title(chosen[start].start) if start == 0 else chosen[start].start
                 yield Span(first, chosen[k - 1].end, Kind.NAME, rule, doubt)
@@ -207,13 +243,19 @@ TOLD_NAME = re.compile(
 )
 
 
-def told_names(text: str, known: Lists) -> Iterator[Span]:
+def told_names(text: str, said: frozenset[str], known: Lists) -> Iterator[Span]:
     """What stands after "my name is" or "named", however it is written, as far as it is no ordinary word."""
+    if said.isdisjoint(("name", "name's", "name’s", "named", "call", "calls", "called", "goes")):
+        return
     for found in TOLD_NAME.finditer(text):
         at = found.start("value")
         for word in re.finditer(r"\S+", found.group("value")):
             name = plain(word.group())
-            if len(name.strip(".")) > 1 and known.is_word(name) and not (word.group()[0].isupper() and known.is_family(name)):
+            if (
+                len(name.strip(".")) > 1
+                and known.is_word(name)
+                and not (word.group()[0].isupper() and known.is_family(name))
+            ):
                 break
             yield Span(at + word.start(), at + word.end(), Kind.NAME, "name by its context", LIKELY)
 
@@ -225,17 +267,30 @@ def lower_names(text: str, words: Sequence[Word], known: Lists) -> Iterator[Span
             continue
         name = word.plain
         previous = words[k - 1] if k else None
-        titled = previous is not None and previous.plain in TITLES and text[previous.end : word.start] in (" ", ". ")
+        titled = (
+            previous is not None
+            and previous.plain in TITLES
+            and text[previous.end : word.start] in (" ", ". ")
+        )
         if len(name) < 3 or name in SAFE_WORDS:
             continue
         if titled and previous is not None and previous.plain not in ("pa", "pt", "md", "fr", "col"):
             if not known.is_word(name) or known.is_frequent_family(name):
                 yield Span(word.start, word.end, Kind.NAME, "name by its context", LIKELY)
-        elif len(name) > 3 and known.is_frequent_given(name) and not known.is_word(name):
-            yield Span(word.start, word.end, Kind.NAME, "name written small", EVEN)
+        elif known.is_given(name) and not known.is_word(name):
+            common = known.is_frequent_given(name)
+            if len(name) > 3 and (common or (word.in_caseless_line and len(name) > 5)):
+                yield Span(word.start, word.end, Kind.NAME, "name written small", EVEN)
+            if not common:
+                continue
             middle = k + 1 < len(words) and len(words[k + 1].text) == 1
             following = words[k + 1 + middle] if k + 1 + middle < len(words) else None
-            if following and following.start - word.end <= 1 + 3 * middle and known.is_family(following.plain) and not known.is_word(following.plain):
+            if (
+                following
+                and following.start - word.end <= 1 + 3 * middle
+                and known.is_family(following.plain)
+                and not known.is_word(following.plain)
+            ):
                 yield Span(word.start, following.end, Kind.NAME, "name written small", EVEN)
 
 

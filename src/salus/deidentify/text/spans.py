@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 SURE = 0.0
@@ -55,13 +55,13 @@ def without_overlaps(spans: Iterable[Span]) -> list[Span]:
     [Span(start=0, end=12, kind=<Kind.DATE: 'date'>, rule='numeric', doubt=0.0)]
     """
     merged: list[Span] = []
-    for span in sorted(spans):
+    for span in sorted(spans, key=lambda s: (s.start, s.end, s.doubt)):
         if span.length <= 0:
             continue
         if merged and span.start < merged[-1].end:
             last = merged[-1]
             best = min(last, span, key=lambda s: (s.doubt, -s.length))
-            merged[-1] = replace(best, start=last.start, end=max(last.end, span.end))
+            merged[-1] = Span(last.start, max(last.end, span.end), best.kind, best.rule, best.doubt)
         else:
             merged.append(span)
     return merged
@@ -74,9 +74,11 @@ def trimmed(text: str, span: Span) -> Span:
         start += 1
     while end > start and text[end - 1] in " \t\r\n,;:|":
         end -= 1
+    if end - start > 3 and text[end - 1] == "." and span.kind in (Kind.ADDRESS, Kind.PLACE):
+        end -= 1
     if (start, end) == (span.start, span.end):
         return span
-    return replace(span, start=start, end=end)
+    return Span(start, end, span.kind, span.rule, span.doubt)
 
 
 def is_covered(spans: Sequence[Span], start: int, end: int) -> bool:

@@ -33,6 +33,8 @@ SAFE_ENDINGS = (
     "mab", "nib", "cillin", "mycin", "micin", "floxacin", "azole", "prazole", "tidine", "setron", "triptan", "gliptin", "gliflozin", "glutide",
     "parin", "xaban", "gatran", "zepam", "zolam", "barbital", "caine", "dipine", "thiazide", "semide", "sone", "solone", "vir", "ology",
     "ologist", "ological", "iatric", "iatrics", "tension", "tensive", "cardiac", "vascular", "thoracic", "pulmonary", "ation", "ations",
+    "cephalic", "temporal", "lateral", "icular", "mentary", "aneous", "pharyngeal", "tracheal", "cranial", "spinal", "plantar", "flexion",
+    "traumatic", "tropic", "phagia", "pnea", "pnoea", "stasis", "static", "scopy", "genous", "thermia", "cardia", "iform", "iatry",
     "ness", "ment", "ments", "ity", "ities", "ized", "ised", "izing", "ising", "ingly", "ously", "ally", "ible", "able", "less",
 )  # fmt: skip
 """Ends of words of medicine and of English that hardly any name has."""
@@ -54,6 +56,8 @@ STATES = frozenset(
     "|new york|north carolina|north dakota|ohio|oklahoma|oregon|pennsylvania|rhode island|south carolina|south dakota|tennessee|texas|utah|vermont"
     "|virginia|washington|west virginia|wisconsin|wyoming|district of columbia|puerto rico|guam|american samoa|virgin islands|northern mariana islands"
     "|england|scotland|wales|northern ireland|ontario|quebec|british columbia|alberta|manitoba|saskatchewan|nova scotia|new brunswick|usa|u.s.a"
-    "|united kingdom|united states|united states of america|czech republic|new zealand|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split("|")
+    "|united kingdom|united states|united states of america|czech republic|new zealand|america|uk|europe|africa|asia|long island|brooklyn|queens|bronx|manhattan".split(
+        "|"
+    )
 )
 """Names of states and countries that are places whatever stands before them."""

@@ -47,6 +47,8 @@ SHORT = re.compile(
     rf"\b(?P<before>on|since|from|until|till|by|dated?|to|through|thru|seen|d/c|admitted|at|and|last|next|for|due|starting|between|of|week)[:\s]+(?P<date>{MONTH_NUMBER}[/-]{DAY})(?![\d/%-]|\.\d|\s*(?:mg|ml|pain|strength|in\s+severity|murmur|systolic|diastolic|tabs?))",
     re.IGNORECASE,
 )
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEK_DAY = re.compile(rf"\b(?:{'|'.join(WEEKDAYS)})\b", re.IGNORECASE)
 HOLIDAY = re.compile(
     r"\b(?:labor day|memorial day|thanksgiving|christmas(?: eve| day)?|new year['’]?s(?: eve| day)?|easter(?: sunday)?|hallowe?en"
     r"|independence day|(?:4th|fourth) of july|columbus day|veteran['’]?s['’]? day|president['’]?s['’]? day|martin luther king day|mlk day"
@@ -58,7 +60,7 @@ AGE = re.compile(
     rf"(?<![\w.])(?:(?P<a1>\d{{1,3}}(?:\.\d)?|{NUMBER_WORD})(?:\s?[-–]\s?|\s)?(?:years?|yrs?|y|months?|mos?|weeks?|wks?|days?)[.,]?(?:\s?[-–/]\s?|\s)?(?:old\b|o\b\.?|of\s+age\b)"
     r"|(?P<a2>\d{1,3})\s?(?:y/?o|y\.o\.?|yo)\b"
     r"|(?P<a3>\d{1,3})\s?[- ]?(?:[MF]|male|female|man|woman)\b(?!\s*[/°])"
-    rf"|(?:aged?|age\s+of|turn(?:ed|s|ing)?|i\s?['’]?a?m)(?:\s*[:=]\s*|\s+(?:is\s+|now\s+|about\s+)?)(?P<a4>\d{{1,3}}|{NUMBER_WORD})\b(?!\s*(?:%|mg|ml|[./:]\d|weeks?\s|days?\s|months?\s|hours|pounds|lbs|kg|cm|feet|minutes|percent))"
+    rf"|(?:aged?|age\s+of|turn(?:ed|s|ing)?|when\s(?:he|she|they|i)\s(?:was|were)|i\s?['’]?a?m)(?:\s*[:=]\s*|\s+(?:is\s+|now\s+|about\s+)?)(?P<a4>\d{{1,3}}|{NUMBER_WORD})\b(?!\s*(?:%|mg|ml|[./:]\d|weeks?\s|days?\s|months?\s|hours|pounds|lbs|kg|cm|feet|minutes|percent))"
     r"|in\s+(?:his|her|their|my|the)\s+(?:(?:early|mid|late)[\s-]+)?(?P<a5>\d0\s?['’]?s|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b)",
     re.IGNORECASE,
 )
@@ -80,6 +82,8 @@ def find_dates(text: str) -> Iterator[Span]:
         yield Span(*found.span("date"), Kind.DATE, "day and month", EVEN)
     for found in MONTH_ALONE.finditer(text):
         yield Span(*found.span("month"), Kind.DATE, "month", EVEN)
+    for found in WEEK_DAY.finditer(text):
+        yield Span(*found.span(), Kind.DATE, "weekday", EVEN)
     for found in HOLIDAY.finditer(text):
         yield Span(*found.span(), Kind.DATE, "holiday", EVEN)
 
@@ -139,10 +143,13 @@ def read_date(text: str, *, day_first: bool = False) -> WrittenDate | None:
     found = DIGIT_DATE.search(text)
     if found is not None:
         return _read_digits(found, day_first)
-    for pattern, number in ((WORD_DATE, "1"), (WORD_DATE, "3"), (DAY_FIRST, "2")):
-        found = pattern.search(text)
-        if found is None or found.group(f"m{number}") is None:
-            continue
+    choices = [
+        (m, n)
+        for p, n in ((DAY_FIRST, "2"), (WORD_DATE, "1"), (WORD_DATE, "3"))
+        if (m := p.search(text)) and m.group(f"m{n}")
+    ]
+    if choices:
+        found, number = max(choices, key=lambda choice: choice[0].end() - choice[0].start())
         names = found.groupdict()
         day = found.span(f"d{number}") if names.get(f"d{number}") else None
         year = found.span(f"y{number}") if names.get(f"y{number}") else None
@@ -205,13 +212,15 @@ def moved_date(text: str, shift: timedelta, *, day_first: bool = False) -> str |
         day = read.told + shift
     except OverflowError:
         return None
+    numbers = [text[slice(*part)] for part in (read.month, read.day) if part and text[slice(*part)].isdigit()]
+    noughts = any(n[0] == "0" for n in numbers) or (len(numbers) == 2 and all(len(n) == 2 for n in numbers))
     parts: list[tuple[tuple[int, int], str]] = []
     if read.year:
         parts.append((read.year, _year_like(text[slice(*read.year)], day.year)))
     if read.month:
-        parts.append((read.month, _month_like(text[slice(*read.month)], day.month)))
+        parts.append((read.month, _month_like(text[slice(*read.month)], day.month, noughts)))
     if read.day:
-        parts.append((read.day, _digits_like(text[slice(*read.day)], day.day, read.told.day)))
+        parts.append((read.day, f"{day.day:02}" if noughts else str(day.day)))
     for (start, end), new in sorted(parts, reverse=True):
         text = text[:start] + new + text[end:]
     return _ordinals(text) if read.day else text
@@ -223,15 +232,10 @@ def _year_like(written: str, year: int) -> str:
     return written[: len(written) - 2] + f"{year % 100:02}"
 
 
-def _digits_like(written: str, number: int, before: int) -> str:
-    """Two digits where the writer writes two: a leading nought, or a number that does not tell."""
-    padded = written.startswith("0") or (len(written) == 2 and before >= 10 and number >= 10)
-    return f"{number:02}" if padded else str(number)
-
-
-def _month_like(written: str, month: int) -> str:
+def _month_like(written: str, month: int, noughts: bool) -> str:
+    """Two digits where the writer writes two, a whole name or three letters of it."""
     if written.isdigit():
-        return _digits_like(written, month, int(written))
+        return f"{month:02}" if noughts else str(month)
     name = MONTHS[month - 1]
     if written.lower() not in MONTHS or len(written) == 3:
         name = name[:3]

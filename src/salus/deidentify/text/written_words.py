@@ -112,5 +112,16 @@ def _are_close(text: str, first: Word, second: Word) -> bool:
     if between in (" ", "-", " - ", "' ", "’ ") or between.lower() in ("'s ", "’s "):
         return True
     if between in (". ", "."):
-        return len(first.text) <= 2 or first.plain in ("st", "mt", "ft", "jr", "sr", "dr", "chas", "wm", "geo", "jos")
+        return len(first.text) <= 2 or first.plain in (
+            "st",
+            "mt",
+            "ft",
+            "jr",
+            "sr",
+            "dr",
+            "chas",
+            "wm",
+            "geo",
+            "jos",
+        )
     return between.strip(" ") == "&"
