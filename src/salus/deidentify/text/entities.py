@@ -1,4 +1,4 @@
-"""A spaCy model asked about sentences in doubt: an optional extra, loaded from an installed package and never fetched."""
+"""A spaCy model asked about sentences in doubt: an optional extra, loaded from a package and never fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies in a text: the patient's own identity first, then rules and lists, then a model on sentences in doubt."""
+"""What identifies in a text: by the patient's own identity, by rules and lists, by a model where in doubt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The patient's own identity in a text: each name, address, phone and number of the record, in all the ways it is written."""
+"""The patient's own identity in a text: names, address, phones and numbers in all the ways they are written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from datetime import date
 from salus.deidentify.known_patient import KnownPatient
 from salus.deidentify.text.lists import Lists, plain
 from salus.deidentify.text.spans import LIKELY, SURE, Kind, Span
-from salus.deidentify.text.vocabulary import NOT_NAMES
+from salus.deidentify.text.vocabulary import NOT_NAMES, said_to_be
 from salus.deidentify.text.written_dates import DAY_FIRST, DIGIT_DATE, WORD_DATE, read_date
 from salus.deidentify.text.written_words import Word
 
 LONG_ENOUGH_FOR_A_SLIP = 6
 SHORTEST_NUMBER = 3
+JOINTS = re.compile(r"['’-]")
 PARTS = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-FILLERS = NOT_NAMES | frozenset("jr sr ii iii iv st rd ave dr ln ct apt de la del".split())
+FILLERS = NOT_NAMES | said_to_be("fillers")
 
 
 def find_known(text: str, words: list[Word], known: KnownPatient, lists: Lists) -> Iterator[Span]:
@@ -39,7 +40,11 @@ def name_parts(known: KnownPatient) -> frozenset[str]:
     for name in known.names:
         for piece in re.split(r"[\s,]+", name):
             whole = plain(piece).strip(".'’()\"")
-            parts |= {p for p in (whole, *whole.split("-")) if len(p) > 1 and p not in FILLERS}
+            parts |= {
+                p
+                for p in (whole, JOINTS.sub("", whole), *whole.split("-"))
+                if len(p) > 1 and p not in FILLERS
+            }
     return frozenset(parts)
 
 
@@ -47,29 +52,43 @@ def _names(text: str, words: list[Word], known: KnownPatient, lists: Lists) -> I
     parts = name_parts(known)
     if not parts:
         return
-    compact = {p.replace("'", "").replace("’", "").replace("-", "") for p in parts}
+    found = [word for word in words if _is_own(word, parts, lists)]
+    yield from (Span(w.start, w.end, Kind.NAME, "the patient's own name", SURE) for w in found)
     short = {nick for part in parts for nick in lists.nicknames.get(part, ())}
-    by_length: dict[int, list[str]] = {}
-    for part in parts:
-        if len(part) >= LONG_ENOUGH_FOR_A_SLIP:
-            for length in (len(part) - 1, len(part), len(part) + 1):
-                by_length.setdefault(length, []).append(part)
-    found: list[Word] = []
+    by_length = _by_length(parts)
     for word in words:
         name = word.plain
-        bare = name.replace("'", "").replace("’", "").replace("-", "")
-        if name in parts or bare in compact or any(p in parts for p in name.split("-")):
-            if word.is_capital or word.in_caseless_line or not lists.is_word(name):
-                found.append(word)
-                yield Span(word.start, word.end, Kind.NAME, "the patient's own name", SURE)
-        elif name in short and (word.is_capital or not lists.is_word(name)):
+        if name in parts or (lists.is_word(name) and not (name in short and word.is_capital)):
+            continue
+        if name in short:
             yield Span(word.start, word.end, Kind.NAME, "short form of the patient's name", LIKELY)
-        elif len(name) in by_length and not lists.is_word(name):
-            if any(is_one_slip_apart(name, part) for part in by_length[len(name)]):
-                yield Span(word.start, word.end, Kind.NAME, "the patient's name with a slip", LIKELY)
+        elif any(is_one_slip_apart(name, part) for part in by_length.get(len(name), ())):
+            yield Span(word.start, word.end, Kind.NAME, "the patient's name with a slip", LIKELY)
     yield from _initials_beside(text, found, parts)
     yield from _initials_alone(text, known)
     yield from _glued(text, parts)
+
+
+def _is_own(word: Word, parts: frozenset[str], lists: Lists) -> bool:
+    """One of the names, whole or in a part; written small only where it is no ordinary word: "hope" is none's."""
+    name = word.plain
+    if (
+        name not in parts
+        and JOINTS.sub("", name) not in parts
+        and not any(p in parts for p in name.split("-"))
+    ):
+        return False
+    return word.is_capital or word.in_caseless_line or not lists.is_word(name)
+
+
+def _by_length(parts: frozenset[str]) -> dict[int, list[str]]:
+    """Names long enough for a slip, under each length that one slip can give them."""
+    found: dict[int, list[str]] = {}
+    for part in parts:
+        if len(part) >= LONG_ENOUGH_FOR_A_SLIP:
+            for length in (len(part) - 1, len(part), len(part) + 1):
+                found.setdefault(length, []).append(part)
+    return found
 
 
 def _initials_beside(text: str, found: list[Word], parts: frozenset[str]) -> Iterator[Span]:

@@ -96,4 +96,4 @@ def _nicknames() -> dict[str, tuple[str, ...]]:
 
 
 def _columns(name: str) -> dict[str, str]:
-    return dict(line.split(" ", 1) for line in _lines(name))  # type: ignore[misc]
+    return dict(line.split(" ", 1) for line in _lines(name))

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
+from salus.deidentify.text.vocabulary import said_to_be
 
 EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%-]{0,80}[\w+%-])?\s?$")
 EMAIL_PLACE = re.compile(r"\s?[\w-]{1,60}(?:\.[\w-]{1,60}){1,5}")
 URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[^\s<>\"'|)]{2,200}", re.IGNORECASE)
 DOMAIN = (
-    "com org net edu gov mil int info biz io co us uk ca de fr ru cz pl it es nl eu se fi dk no be at ch hu pt br jp cn in au nz me tv app dev health"
+    "com org net edu gov mil int info biz io co us uk ca de fr ru cz pl it es nl eu se fi dk no be at ch "
+    "hu pt br jp cn in au nz me tv app dev health"
     " online site ly"
 )
 DOMAIN_END = re.compile(
@@ -20,7 +22,8 @@ DOMAIN_END = re.compile(
 DOMAIN_START = re.compile(r"(?<![\w@.])[a-zA-Z0-9-]{2,60}(?:\.[a-zA-Z0-9-]{2,40}){0,3}$")
 NETWORK = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)(?:/\d{1,2}\b)?")
 HARDWARE = re.compile(
-    r"(?<![\w:.-])(?:(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,5})(?![\w:])",
+    r"(?<![\w:.-])(?:(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}|(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}"
+    r"|(?:[0-9a-f]{1,4}:){1,6}:[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,5})(?![\w:])",
     re.IGNORECASE,
 )
 HEXADECIMAL = re.compile(
@@ -28,36 +31,53 @@ HEXADECIMAL = re.compile(
 )
 PHONE = re.compile(
     r"(?<![\w.])(?:\+\s?\d[\d\s().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d\s.\-]{3,14}\d"
-    r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
+    r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}"
+    r"|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})"
+    r"|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
     r"(?:\s{0,2}(?:x|ext\.?|extension|#)\s{0,2}\d{1,6})?(?![\d%])(?!-\d)",
     re.IGNORECASE,
 )
 TOLD_PHONE = re.compile(
-    r"\b(?:phone|telephone|tel|cell(?:ular)?|mobile|fax|pager|beeper|contact|call(?:ed)?(?:\s+me)?(?:\s+(?:at|on))?|reach(?:ed|able)?(?:\s+\w+)?\s+(?:at|on)|text(?:ed)?|ph|number|answering|extension|ext|dial|sms|whatsapp|voicemail|line)"
-    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d\s().\-/]{2,20}\d)(?!\s?(?:%|mg|ml|pm|am|a\.m|p\.m|times|days|weeks|hours|minutes|:))",
+    r"\b(?:phone|telephone|tel|cell(?:ular)?|mobile|fax|pager|beeper|contact"
+    r"|call(?:ed)?(?:\s+me)?(?:\s+(?:at|on))?|reach(?:ed|able)?(?:\s+\w+)?\s+(?:at|on)|text(?:ed)?|ph"
+    r"|number|answering|extension|ext|dial|sms|whatsapp|voicemail|line)"
+    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d\s().\-/]"
+    r"{2,20}\d)(?!\s?(?:%|mg|ml|pm|am|a\.m|p\.m|times|days|weeks|hours|minutes|:))",
     re.IGNORECASE,
 )
 SSN = re.compile(r"(?<![\d-])\d{3}[- ]\d{2}[- ]\d{4}(?![\d-])")
 CARD = re.compile(r"(?<![\w.-])(?:\d{4}[ -]){3}\d{1,7}(?![\w-])|(?<![\w.-])\d{4}[ -]\d{6}[ -]\d{5}(?![\w-])")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}\s?(?:[A-Z0-9]{4}\s?){2,7}[A-Z0-9]{0,4}\b")
 TOLD = re.compile(
-    r"\b(?:mrns?|mr\s?#|medical\s+record|record|chart|account|acct|accession|report|specimen|sample|encounter|visit|case|claim|policy|member(?:ship)?|subscriber|group|insurance|health\s+plan|beneficiary|medicare|medicaid|license|licence|lic|dea|npi|ssn|social\s+security|passport|id(?:entifier|entification|entity)?|identity\s+(?:was\s+)?(?:confirmed|verified|checked)(?:\s+(?:with|by|using))?|patient|pt|nhs|hospital|unit|registration|certificate|cert|serial|device|lot|model|pacemaker|implant|plate|vehicle|vin|tag|badge|employee|student|staff|professional|provider|order|req(?:uisition)?|ref(?:erence)?|file|confirmation|invoice|card|cc|routing|iban|pin|study|protocol|job|room|rm|bed|driver['’]?s?\s+licen[cs]e|tracking|box)"
-    r"\b(?:\s*(?:#|no\.?|nos\.?|num(?:ber)?s?|id|code|nr\.?|(?:is|was)(?=\s))){0,3}\s{0,3}[:=#.]{0,2}\s{0,3}(?P<value>[A-Z]{0,5}[-_/ ]?\d[A-Z0-9_/-]{1,30}(?: \d{2,8}){0,4})(?![\w%]|\.\d)",
+    r"\b(?:mrns?|mr\s?#|medical\s+record|record|chart|account|acct|accession|report|specimen|sample"
+    r"|encounter|visit|case|claim|policy|member(?:ship)?|subscriber|group|insurance|health\s+plan"
+    r"|beneficiary|medicare|medicaid|license|licence|lic|dea|npi|ssn|social\s+security|passport"
+    r"|id(?:entifier|entification|entity)?|identity\s+(?:was\s+)?(?:confirmed|verified"
+    r"|checked)(?:\s+(?:with|by|using))?|patient|pt|nhs|hospital|unit|registration|certificate|cert|serial"
+    r"|device|lot|model|pacemaker|implant|plate|vehicle|vin|tag|badge|employee|student|staff|professional"
+    r"|provider|order|req(?:uisition)?|ref(?:erence)?|file|confirmation|invoice|card|cc|routing|iban|pin"
+    r"|study|protocol|job|room|rm|bed|driver['’]?s?\s+licen[cs]e|tracking|box)"
+    r"\b(?:\s*(?:#|no\.?|nos\.?|num(?:ber)?s?|id|code|nr\.?|(?:is"
+    r"|was)(?=\s))){0,3}\s{0,3}[:=#.]{0,2}\s{0,3}(?P<value>[A-Z]{0,5}[-_/ ]?\d[A-Z0-9_/-]{1,30}(?: \d{2,8}"
+    r"){0,4})(?![\w%]|\.\d)",
     re.IGNORECASE,
 )
 HASHED = re.compile(r"#\s?(?P<value>[A-Z]{0,3}-?\d[\w-]{3,30})", re.IGNORECASE)
 LONG_DIGITS = re.compile(
-    r"(?<![\w.,/$€£-])\d{6,40}(?:[-/]\d{1,6})?(?![\w%]|[.,]\d|\s?(?:/|per\b|cells?\b|copies|iu\b|units?\b|mg\b|mcg\b|ml\b|cfu\b|[x×]\s?10|platelets|steps|dollars|cfu/ml|k/))",
+    r"(?<![\w.,/$€£-])\d{6,40}(?:[-/]\d{1,6})?(?![\w%]|[.,]\d|\s?(?:/|per\b|cells?\b|copies|iu\b|units?\b"
+    r"|mg\b|mcg\b|ml\b|cfu\b|[x×]\s?10|platelets|steps|dollars|cfu/ml|k/))",
     re.IGNORECASE,
 )
 MIXED = re.compile(
-    r"(?<![\w./-])(?=[A-Z0-9-]{6,40}(?![\w-]))(?=(?:[A-Z-]*\d){4})(?=\d*-?[A-Z]|\d+-\d+-)[A-Z0-9]+(?:-[A-Z0-9]+){0,5}(?![\w-]|\.\d)"
+    r"(?<![\w./-])(?=[A-Z0-9-]{6,40}(?![\w-]))(?=(?:[A-Z-]*\d){4})(?=\d*-?[A-Z]"
+    r"|\d+-\d+-)[A-Z0-9]+(?:-[A-Z0-9]+){0,5}(?![\w-]|\.\d)"
 )
 GROUPED = re.compile(r"(?<![\w.,/-])\d{2,6}(?:-\d{2,9}){2,6}(?![\w-]|\.\d)")
-UNIT_ENDINGS = re.compile(r"\d+(?:mg|mcg|ml|mm|cm|kg|iu|meq|units?|hz|kcal|mmhg|bpm|mmol|k)\b", re.IGNORECASE)
-COUNTING = frozenset(
-    "patient pt case group visit unit report study room rm bed box model record card line order file".split()
+UNIT_ENDINGS = re.compile(
+    r"\d+(?:mg|mcg|ml|mm|cm|kg|iu|meq|units?|hz|kcal|mmhg|bpm|mmol|k)\b",
+    re.IGNORECASE,
 )
+COUNTING = said_to_be("counting")
 
 
 def find_numbers(text: str) -> Iterator[Span]:

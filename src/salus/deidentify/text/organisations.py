@@ -8,82 +8,58 @@ from collections.abc import Iterator, Sequence
 from salus.deidentify.text.lists import Lists
 from salus.deidentify.text.people import CREDENTIALS
 from salus.deidentify.text.spans import EVEN, LIKELY, WEAK, Kind, Span
-from salus.deidentify.text.vocabulary import DEMOGRAPHIC, PROFESSIONS
+from salus.deidentify.text.vocabulary import DEMOGRAPHIC, PROFESSIONS, said_to_be
 from salus.deidentify.text.written_words import Word
 
-JOINING = frozenset("of the and for at in on de del la los las y e".split())
-HEADS = frozenset(
-    "hospital hospitals hosp clinic clinics infirmary sanatorium hospice center centers centre centres ctr institute institution foundation"
-    " university college school academy kindergarten seminary church parish synagogue mosque temple cathedral ministry ministries"
-    " pharmacy laboratories laboratory lab labs medical health healthcare care company corporation corp inc incorporated llc llp ltd limited plc gmbh"
-    " co group associates association partners partnership enterprises industries holdings bank credit insurance services service systems system"
-    " authority department district agency bureau council commission board office prison jail penitentiary barracks base airport station hotel"
-    " restaurant club library museum theater theatre orchestra band society trust union league team army navy factory plant mill works warehouse"
-    " supermarket store stores market mall shop manor village residence residences home homes house lodge villa villas estates ranch farm farms"
-    " rehabilitation rehab nursing living pavilion campus network alliance cooperative solutions technologies technology consulting communications"
-    " airlines motors foods brothers bros sons logistics construction pharmaceuticals newspaper times post weekly magazine press studios records"
-    " cancer heart children childrens memorial regional community dialysis surgery surgical orthopedics orthopaedics pediatrics dental".split()
-)
-FIRM = frozenset("inc llc llp ltd plc gmbh corp corporation company".split())
-SURE_HEADS = frozenset(
-    "hospital hospitals clinic clinics infirmary hospice university college school academy corporation corp inc llc ltd plc gmbh institute technologies software solutions partners holdings enterprises industries"
-    " foundation pharmacy laboratories ctr center centers centre bank authority church company".split()
-)
-GENERIC = HEADS | frozenset(
-    "emergency outpatient inpatient intensive critical coronary cardiac cardiology surgery surgical medicine internal general acute unit ward primary"
-    " urgent burn stroke trauma pain sleep wound eye family women womens children childrens day the our this local nearest admission social"
-    " physical occupational speech mental behavioral behavioural public home preventive diagnostic imaging radiology oncology neurology urology"
-    " pediatric paediatric neonatal maternity labor labour delivery operating recovery room step down long term skilled facility blood respiratory nuclear"
-    " high middle elementary grade history plan review past present assessment note progress report summary discharge follow exam examination"
-    " vital signs allergies medications hygiene maintenance status insurance education teaching record records department and of for at in on follow-up"
-    " treatment palliative transplant cath catheterization infusion therapy assisted independent adult senior chief complaint electronic patient staff provider"
-    " problem problems condition issue issues concern concerns risk failure disease attack rate sounds murmur pressure attorney proxy screening".split()
-)
+JOINING = said_to_be("joining")
+HEADS = said_to_be("heads")
+FIRM = said_to_be("firm")
+SURE_HEADS = said_to_be("sure_heads")
+GENERIC = HEADS | said_to_be("generic")
 SUFFIX_AFTER = re.compile(
     r",?\s(?:Inc|LLC|LLP|Ltd|Corp|PLC|GmbH|P\.?C|L\.?L\.?C|L\.?P|Co)\b\.?|\s?#\s?\d{1,4}\b", re.IGNORECASE
 )
 PROFESSION_TOLD = re.compile(
-    r"\b(?:(?:works?|worked|working|employed|employment|job|career|position|trained|retired|retiring)\s+(?:(?:full|part)[- ]time\s+)?(?:as|from\s+being)\s+(?:an?\s+|the\s+)?"
-    r"|(?<=\sas\s)(?:an?\s+|the\s+)?|(?<=,\s)(?:an?|the)\s+|retired\s+|former\s+|(?:occupation|profession|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
+    r"\b(?:(?:works?|worked|working|employed|employment|job|career|position|trained|retired"
+    r"|retiring)\s+(?:(?:full|part)[- ]time\s+)?(?:as|from\s+being)\s+(?:an?\s+|the\s+)?"
+    r"|(?<=\sas\s)(?:an?\s+|the\s+)?|(?<=,\s)(?:an?|the)\s+|retired\s+|former\s+|(?:occupation|profession"
+    r"|job|job\s+title|employment)\s*(?:[:=]|is)\s*(?:an?\s+)?|(?:works?|working|worked)\s+for\s+an?\s+"
+    r"|(?:he|she|patient|who|they)\s+(?:is|was)\s+(?:an?|the)\s+(?:retired\s+)?)"
     r"(?P<value>[^\W\d_][\w/&' -]{2,60})",
     re.IGNORECASE,
 )
 AGED_PROFESSION = re.compile(
-    r"(?:old\b|\by/?o\b|\byo\b|\bage\s\d+,?)\s+(?P<value>[^\W\d_][^\W\d]+(?:['’][^\W\d_]+)?(?:[ /&-]+[^\W\d_][^\W\d]+(?:['’][^\W\d_]+)?){0,6})",
+    r"(?:old\b|\by/?o\b|\byo\b|\bage\s\d+,?)\s+(?P<value>[^\W\d_][^\W\d]+(?:['’][^\W\d_]+)?(?:[ /&-]+[^\W"
+    r"\d_][^\W\d]+(?:['’][^\W\d_]+)?){0,6})",
     re.IGNORECASE,
 )
-AMBIGUOUS = frozenset(
-    "agent aide monitor guide server maker marine principal controller loader presser cutter executive officer operator assistant consultant nurse nun"
-    " technician technologist therapist pharmacist dietitian psychologist midwife counselor counsellor coordinator helper mover trimmer tester singer founder director"
-    " potter setter conductor collector driver buyer cook coach judge captain examiner interpreter supervisor inspector investigator messenger worker writer taper"
-    " hunter miller mason porter smith tanner tailor weaver baker broker chaplain paramedic representative specialist attendant provider pilot producer finisher grader".split()
-)
+AMBIGUOUS = said_to_be("ambiguous")
 ARTICLE_PROFESSION = re.compile(
-    r"\b(?:an?|my|our|his|her|became|become|being|hired|the|retired|former|professional|certified|licensed)\s+(?P<value>(?:[^\W\d_]+[ /-]){0,3}?(?:"
-    + "|".join(sorted(PROFESSIONS - AMBIGUOUS, key=len, reverse=True))
+    r"\b(?:an?|my|our|his|her|became|become|being|hired|the|retired|former|professional|certified"
+    r"|licensed)\s+(?P<value>(?:[^\W\d_]+[ /-]){0,3}?(?:"
+    + "|".join(sorted(PROFESSIONS - AMBIGUOUS, key=lambda word: (-len(word), word)))
     + r")s?)\b(?!\s+(?:cell|artery|disease|syndrome))",
     re.IGNORECASE,
 )
 PROFESSION_ENDINGS = ("ologist", "maker", "keeper", "operator")
 PROFESSIONS_SAID = PROFESSIONS | frozenset(f"{word}s" for word in PROFESSIONS)
-WORKING = frozenset(
-    "work works worked working employed employee employees job jobs volunteer volunteers volunteered volunteering study studies studied studying"
-    " intern interns interned ceo cfo coo cto founder president chair chairman chairwoman chairperson owner spokesman spokeswoman spokesperson"
-    " teach teaches teaching taught enrolled graduated retired hired fired recorded resign resigns resigned".split()
-)
-STOP = frozenset(
-    "at in on for with who that which and or to from by presenting reporting presents reports complaining here admitted seen with until since of was is had has"
-    " referred brought being living from now currently then but because when while whose during after before status".split()
-)
+WORKING = said_to_be("working")
+STOP = said_to_be("stop")
 WORKPLACE = re.compile(
-    r"\b(?i:work(?:s|ed|ing)?|employed|employees?|jobs?|volunteer(?:s|ed|ing)?|stud(?:y|ies|ied|ying)|intern(?:s|ed)?|ceo|cfo|coo|cto|founder|president|chair(?:man|woman|person)?|owner|spokes(?:man|woman|person)|teach(?:es|ing)?|taught|enrolled|graduated|retired|hired|fired|recorded|resign(?:s|ed)?)"
-    r"\s(?:for|at|with|by|of|from|in)\s(?:the\s|a\s)?(?P<value>[^\W\d_a-zà-ÿ][\w'’.&-]*(?:,?\s(?:[^\W\d_a-zà-ÿ][\w'’.&-]*|of|and|the|&)(?=\W|$)){0,5})(?<!\sof)(?<!\sand)(?<!\sthe)"
+    r"\b(?i:work(?:s|ed|ing)?|employed|employees?|jobs?|volunteer(?:s|ed|ing)?|stud(?:y|ies|ied|ying)"
+    r"|intern(?:s|ed)?|ceo|cfo|coo|cto|founder|president|chair(?:man|woman|person)?|owner|spokes(?:man"
+    r"|woman|person)|teach(?:es|ing)?|taught|enrolled|graduated|retired|hired|fired|recorded|resign(?:s"
+    r"|ed)?)"
+    r"\s(?:for|at|with|by|of|from|in)\s(?:the\s|a\s)?(?P<value>[^\W\d_a-zà-ÿ][\w'’.&-]*(?:,?\s(?:[^\W\d_a-"
+    r"zà-ÿ][\w'’.&-]*|of|and|the|&)(?=\W|$)){0,5})(?<!\sof)(?<!\sand)(?<!\sthe)"
 )
 TAIL = re.compile(
-    r"(?:\s?,\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)(?:\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)){0,10}){1,5}[ .]*(?=\n|$)"
+    r"(?:\s?,\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&"
+    r"|-)(?:\s(?:[^\W\d_a-z][\w'’.&/-]{0,40}|of|the|and|for|at|de|la|&|-)){0,10}){1,5}[ .]*(?=\n|$)"
 )
 AT_PLACE = re.compile(
-    r"\b(?:at|to|from|by|with|for|attends?|attended|joined|of|in|visited)\s$|\b(?:at|to|from|by|attends|attended|of|in)\sthe\s$",
+    r"\b(?:at|to|from|by|with|for|attends?|attended|joined|of|in|visited)\s$|\b(?:at|to|from|by|attends"
+    r"|attended|of|in)\sthe\s$",
     re.IGNORECASE,
 )
 
@@ -120,13 +96,17 @@ def find_organisations(
             yield Span(chosen[0].start, end, Kind.ORGANISATION, "capitals after at or to", WEAK)
 
 
-LEADS = frozenset("the at from to in a my dr mr mrs ms contact admitted".split())
+NOT_ITS_OWN = said_to_be("not_its_own")
 
 
 def _without_lead(chosen: list[Word]) -> list[Word]:
     """Without the words before an institution's own; a "The" inside a sentence is its own."""
     k = 0
-    while k < len(chosen) - 1 and chosen[k].plain in LEADS and (chosen[k].begins or chosen[k].plain != "the"):
+    while (
+        k < len(chosen) - 1
+        and chosen[k].plain in NOT_ITS_OWN
+        and (chosen[k].begins or chosen[k].plain != "the")
+    ):
         k += 1
     return chosen[k:]
 

@@ -8,53 +8,46 @@ from dataclasses import dataclass
 
 from salus.deidentify.text.lists import Lists, plain
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, WEAK, Kind, Span
-from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_WORDS
+from salus.deidentify.text.vocabulary import EPONYMS, NOT_NAMES, NOT_WORDS, SAFE_WORDS, said_to_be
 from salus.deidentify.text.written_words import Word
 
-PARTICLES = frozenset(
-    "de la las los del der den van von bin ibn al el da das do dos di du le y ter ten af av und zu st san o".split()
-)
-SUFFIXES = frozenset("jr sr ii iii iv esq".split())
+PARTICLES = said_to_be("particles")
+SUFFIXES = said_to_be("suffixes")
 CREDENTIALS = re.compile(
-    r"\s{0,2},?\s{0,2}(?:M\.?D\b|D\.?O\b|R\.?N\b|N\.?P\b|P\.?A(?:-C)?\b|Ph\.?D\b|D\.?D\.?S\b|LPN|CNA|MBBS|FACS|FACP|FRCP|RD\b|LCSW|DPM|DNP|APRN|ARNP|CRNA|PharmD|OTR|PT\b|MSW|BSN|MSN|FNP|DVM|CNM|RPh|MSc\b)"
+    r"\s{0,2},?\s{0,2}(?:M\.?D\b|D\.?O\b|R\.?N\b|N\.?P\b|P\.?A(?:-C)?\b|Ph\.?D\b|D\.?D\.?S\b|LPN|CNA|MBBS"
+    r"|FACS|FACP|FRCP|RD\b|LCSW|DPM|DNP|APRN|ARNP|CRNA|PharmD|OTR|PT\b|MSW|BSN|MSN|FNP|DVM|CNM|RPh|MSc\b)"
 )
 AFTER = re.compile(
-    r"(?:['’]s\b|,?\s+(?:is|was)\s+(?:an?\s+)?(?:\d|\w+[- ]year|seen|admitted|born|here|my|a\s+very|reviewed|examined|discharged)|,?\s+(?:an?\s+)?\d{1,3}[\s-]?(?:y|m/?o)"
-    r"|,?\s+(?:presents?|presented|reports?|reported|denies|denied|states?|stated|says|said|called|complains|lives|lived|works|worked|returns|returned|comes|speak|began|spent|told|asked|agreed|writes|wrote|thinks|and\s+(?:his|her)\s+)\b)"
+    r"(?:['’]s\b|,?\s+(?:is|was)\s+(?:an?\s+)?(?:\d|\w+[- ]year|seen|admitted|born|here|my|a\s+very"
+    r"|reviewed|examined|discharged)|,?\s+(?:an?\s+)?\d{1,3}[\s-]?(?:y|m/?o)"
+    r"|,?\s+(?:presents?|presented|reports?|reported|denies|denied|states?|stated|says|said|called"
+    r"|complains|lives|lived|works|worked|returns|returned|comes|speak|began|spent|told|asked|agreed|write"
+    r"s|wrote|thinks|and\s+(?:his|her)\s+)\b)"
 )
-TITLES = frozenset(
-    "dr drs doctor mr mrs ms mx miss prof professor sir madam madame mme mlle rev reverend fr sgt capt lt col judge rabbi pastor dame lord lady"
-    " señor señora sr sra don herr frau monsieur nurse rn np pa md pt".split()
-)
-STRONG = frozenset(
-    "named name surname namesake attending physician surgeon resident cardiologist neurologist radiologist pathologist oncologist intern"
-    " clinician practitioner anesthesiologist anaesthetist hospitalist consultant pharmacist therapist caseworker midwife paramedic psychiatrist"
-    " psychologist dietitian pcp provider registrar author guardian attorney patient contact signed dictated transcribed authored"
-    " validated authorised authorized reviewed wife husband son daughter mother father mom dad brother sister partner spouse fiance fiancee"
-    " girlfriend boyfriend aunt uncle nephew niece cousin grandson granddaughter grandmother grandfather grandma grandpa neighbor neighbour"
-    " friend caregiver carer relative relatives stepson stepdaughter boss colleague roommate accompanied dear hello hi hey regards sincerely"
-    " thanks bye called call attn attention cc re nurse directed written interviewed songwriter producer".split()
-)
-MILD = frozenset(
-    "by with from to per and for ask asked spoke tell told met saw see seen meet said says".split()
-)
+TITLES = said_to_be("titles")
+STRONG = said_to_be("strong")
+MILD = said_to_be("mild")
 FIRST_PERSON = re.compile(
-    r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as|whose name is|under)|\bname\?)\s+$",
+    r"(?:\bmy name(?:['’]?s| is)|\b(?:i am|i['’]m|this is|known as|goes by|people call me|introduced as"
+    r"|whose name is|under)|\bname\?)\s+$",
     re.I,
 )
-LEADS = (TITLES | STRONG) - frozenset("nurse judge lord don pt pa md contact sister hi hey".split()) | {
-    "nurse"
-}
+NO_LEADS = said_to_be("no_leads")
+LEADS = (TITLES | STRONG) - NO_LEADS
 EPONYM_NOUN = re.compile(
-    r"(?:['’]?s?\s|-)\s?(?:disease|syndrome|sign|test|catheter|cells?|lymphoma|contracture|criteri|scor|scal|stage|class|grade|fracture|palsy|phenomenon|reflex|point|node|tumou?r"
-    r"|chorea|gland|cyst|o?esophagus|line|tube|bod(?:y|ies)|splint|manoeuv|maneuv|procedure|position|solution|stain|thyroiditis|ulcer|hernia|sarcoma|coma|respiration|sounds|triad"
-    r"|formula|equation|index|pressure|monitor|walker|virus|chart|plate|ataxia|paralysis|apparatus|tendon|duct|space|pouch|cirrhosis|purpura|nephr|anomaly|malformation|deformity|dystrophy)",
+    r"(?:['’]?s?\s|-)\s?(?:disease|syndrome|sign|test|catheter|cells?|lymphoma|contracture|criteri|scor"
+    r"|scal|stage|class|grade|fracture|palsy|phenomenon|reflex|point|node|tumou?r"
+    r"|chorea|gland|cyst|o?esophagus|line|tube|bod(?:y|ies)|splint|manoeuv|maneuv|procedure|position"
+    r"|solution|stain|thyroiditis|ulcer|hernia|sarcoma|coma|respiration|sounds|triad"
+    r"|formula|equation|index|pressure|monitor|walker|virus|chart|plate|ataxia|paralysis|apparatus|tendon"
+    r"|duct|space|pouch|cirrhosis|purpura|nephr|anomaly|malformation|deformity|dystrophy)",
     re.IGNORECASE,
 )
 BEFORE = re.compile(r"([^\W\d_]+)([\s.,:'’\"(#-]{1,6})$")
 MASKED_FROM = 1.0
 SYNDROME = re.compile(
-    r"\s(?:syndrome|disease|disorder|virus|antigen|catheter|lymphoma|classification|criteria|scale|score)\b",
+    r"\s(?:syndrome|disease|disorder|virus|antigen|catheter|lymphoma|classification|criteria|scale|score)"
+    r"\b",
     re.IGNORECASE,
 )
 TITLE_BEFORE = re.compile(
@@ -238,7 +231,9 @@ class NameFinder:
 
 
 TOLD_NAME = re.compile(
-    r"\b(?:(?:my|his|her|their|patient['’]?s?|whose|first|last)\s+name(?:['’]?s|\s+is|\s+was|:)|(?:^|\n)[ ]*name\s*:|(?:calls?|called)\s+(?:me|him|her)|named|goes\s+by)\s+(?P<value>[^\W\d_]{2,30}(?:\s[^\W\d_]{1,30}\.?){0,2})",
+    r"\b(?:(?:my|his|her|their|patient['’]?s?|whose|first|last)\s+name(?:['’]?s|\s+is|\s+was|:)|(?:^"
+    r"|\n)[ ]*name\s*:|(?:calls?|called)\s+(?:me|him|her)|named"
+    r"|goes\s+by)\s+(?P<value>[^\W\d_]{2,30}(?:\s[^\W\d_]{1,30}\.?){0,2})",
     re.IGNORECASE,
 )
 

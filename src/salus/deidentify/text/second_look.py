@@ -63,7 +63,7 @@ def _doubt(document: str, number: int, text: str, span: Span, replaced: bool) ->
 
 
 def in_order(rows: Iterable[Doubt]) -> list[Doubt]:
-    """Of many documents: what was left first, the likeliest name first; then what was replaced on the weakest ground."""
+    """Of many documents: what was left, the likeliest name first; then what was replaced on weak ground."""
     return sorted(rows, key=lambda r: (r.replaced, -r.doubt if r.replaced else r.doubt, r.document, r.number))
 
 

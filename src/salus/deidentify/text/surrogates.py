@@ -1,4 +1,4 @@
-"""Invented names, places and numbers in the place of real ones: like in sex, origin and shape, and made again by the key."""
+"""Invented names, places and numbers for real ones: like in sex, origin and shape, made again by the key."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from salus.deidentify.text.written_dates import MONTHS, WEEKDAYS, moved_date
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 KEPT_IN_ADDRESSES = re.compile(
-    r"(?i:street|str?|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|plaza|pl|square|sq|terrace|ter|trail|trl|parkway|pkwy|circle|cir"
-    r"|highway|hwy|route|rte|way|alley|apt|apartment|suite|ste|unit|flat|po|p|o|box|psc|floor|fl|n|s|e|w|ne|nw|se|sw|north|south|east|west|of|the|and|corner|de|la|del)"
+    r"(?i:street|str?|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|plaza|pl|square|sq"
+    r"|terrace|ter|trail|trl|parkway|pkwy|circle|cir"
+    r"|highway|hwy|route|rte|way|alley|apt|apartment|suite|ste|unit|flat|po|p|o|box|psc|floor|fl|n|s|e|w|n"
+    r"e|nw|se|sw|north|south|east|west|of|the|and|corner|de|la|del)"
 )
-STATE_CODES = ("AL", "AZ", "CO", "GA", "IA", "IN", "KS", "KY", "LA", "MD", "MI", "MN", "MO", "NC", "NE", "NJ", "OH", "OK", "OR", "PA", "SC", "TN", "TX", "UT", "VA", "WA", "WI")  # fmt: skip
+STATE_CODES = (
+    "AL", "AZ", "CO", "GA", "IA", "IN", "KS", "KY", "LA", "MD", "MI", "MN", "MO", "NC", "NE", "NJ", "OH",
+    "OK", "OR", "PA", "SC", "TN", "TX", "UT", "VA", "WA", "WI",
+)  # fmt: skip
 SEXES = {"female": "f", "male": "m", "f": "f", "m": "m"}
 FIRST_HIDDEN_AGE = 90
 TOWN_ENDINGS = (

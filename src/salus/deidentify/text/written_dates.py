@@ -1,4 +1,4 @@
-"""Dates and ages as people write them in notes: where they stand, which day they tell, and the same form for another day."""
+"""Dates and ages as people write them: where they stand, which day they tell, the same form for another day."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from datetime import date, timedelta
 
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 
-MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")  # fmt: skip
-MONTH = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?"
 YEAR = r"(?:1[89]|20)\d\d"
 DAY = r"(?:3[01]|[12]\d|0?[1-9])"
@@ -19,7 +25,8 @@ TIME = r"(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:\s?[AaPp]\.?[Mm]\b\.?)?(?:Z
 DIGIT_DATE = re.compile(
     rf"(?=\d)(?<![\d./-])(?:"
     rf"(?P<iso>(?P<iy>{YEAR})(?P<is>[-/.])(?P<im>{MONTH_NUMBER})(?P=is)(?P<id>{DAY})(?!\d){TIME})"
-    rf"|(?P<num>(?P<na>\d{{1,2}})(?P<ns>[-/.]|\s/\s|\s?-\s?)(?P<nb>\d{{1,2}})(?P=ns)(?P<ny>\d{{4}}|['’]?\d\d)(?![\d%]){TIME})"
+    rf"|(?P<num>(?P<na>\d{{1,2}})(?P<ns>[-/.]|\s/\s|\s?-\s?)(?P<nb>\d{{1,2}})(?P=ns)(?P<ny>\d{{4}}"
+    rf"|['’]?\d\d)(?![\d%]){TIME})"
     rf"|(?P<compact>(?P<cy>{YEAR})(?P<cm>0[1-9]|1[0-2])(?P<cd>0[1-9]|[12]\d|3[01]))(?!\d)"
     rf"|(?P<my>(?P<mm>{MONTH_NUMBER})[-/](?P<myy>{YEAR}))(?!\d|[-/.]\d)"
     rf"|(?P<ym>(?P<ymy>{YEAR})[-/](?P<ymm>0[1-9]|1[0-2]))(?!\d|[-/.]\d)"
@@ -27,41 +34,61 @@ DIGIT_DATE = re.compile(
 )
 WORD_DATE = re.compile(
     rf"\b(?:{WEEKDAY}\.?,?\s+)?(?:"
-    rf"(?P<m1>{MONTH})\b\.?[\s-]*(?:the\s+)?(?P<d1>{DAY})(?:st|nd|rd|th)?\b(?:(?:\s*,\s*|\s+|-|,?\s+of\s+)(?P<y1>{YEAR}|['’]\d\d))?(?!\d)"
+    rf"(?P<m1>{MONTH})\b\.?[\s-]*(?:the\s+)?(?P<d1>{DAY})(?:st|nd|rd|th)?\b(?:(?:\s*,\s*|\s+|-"
+    rf"|,?\s+of\s+)(?P<y1>{YEAR}|['’]\d\d))?(?!\d)"
     rf"|(?P<m3>{MONTH})\b\.?,?[\s-]*(?:of\s+)?(?P<y3>{YEAR}|['’]\d\d)\b"
     rf")",
     re.IGNORECASE,
 )
 DAY_FIRST = re.compile(
-    rf"(?<![\d.,/-])(?P<d2>{DAY})(?:st|nd|rd|th)?(?:\s+of|\s+day\s+of)?[\s./-]*(?P<m2>{MONTH})\b\.?(?:[\s,./-]*(?P<y2>{YEAR}|['’]?\d\d)(?!\d))?",
+    rf"(?<![\d.,/-])(?P<d2>{DAY})(?:st|nd|rd|th)?(?:\s+of|\s+day\s+of)?[\s./-]*(?P<m2>{MONTH})\b\.?(?:[\s,."
+    rf"/-]*(?P<y2>{YEAR}|['’]?\d\d)(?!\d))?",
     re.IGNORECASE,
 )
 BARE_YEAR = re.compile(
-    r"(?<![\d.,/$€£#:+*x×=<>-])(?<!\bat\s)(?<!\bx\s)(?<!\d\s)\b(?:19[0-9]\d|20[0-3]\d)(?:\s?[-–/]\s?(?:19\d\d|20[0-3]\d|\d\d))?\b(?!\s?(?:m?l\b|m?c?gm?\b|mcg|cc\b|kcal|cal|units?|hours|hrs?\b|h\b|iu\b|steps|cells|patients|dollars|[/%×x:–-]\d|%|[.,]\d|mm|cm|k?g\b|ft|feet|lbs|pounds|beats|copies|times))",
+    r"(?<![\d.,/$€£#:+*x×=<>-])(?<!\bat\s)(?<!\bx\s)(?<!\d\s)\b(?:19[0-9]\d"
+    r"|20[0-3]\d)(?:\s?[-–/]\s?(?:19\d\d|20[0-3]\d|\d\d))?\b(?!\s?(?:m?l\b|m?c?gm?\b|mcg|cc\b|kcal|cal"
+    r"|units?|hours|hrs?\b|h\b|iu\b|steps|cells|patients|dollars|[/%×x:–-]\d|%|[.,]\d|mm|cm|k?g\b|ft|feet"
+    r"|lbs|pounds|beats|copies|times))",
     re.IGNORECASE,
 )
 MONTH_ALONE = re.compile(
-    r"\b(?:in|since|until|last|this|next|early|late|mid|of|during|by|from|through|to|every|for)[\s-]+(?P<month>January|February|March|April|May|June|July|August|September|October|November|December)\b(?!\s*\d)"
+    r"\b(?:in|since|until|last|this|next|early|late|mid|of|during|by|from|through|to|every"
+    r"|for)[\s-]+(?P<month>January|February|March|April|May|June|July|August|September|October|November"
+    r"|December)\b(?!\s*\d)"
 )
 SHORT = re.compile(
-    rf"\b(?P<before>on|since|from|until|till|by|dated?|to|through|thru|seen|d/c|admitted|at|and|last|next|for|due|starting|between|of|week)[:\s]+(?P<date>{MONTH_NUMBER}[/-]{DAY})(?![\d/%-]|\.\d|\s*(?:mg|ml|pain|strength|in\s+severity|murmur|systolic|diastolic|tabs?))",
+    rf"\b(?P<before>on|since|from|until|till|by|dated?|to|through|thru|seen|d/c|admitted|at|and|last|next"
+    rf"|for|due|starting|between|of|week)[:\s]+(?P<date>{MONTH_NUMBER}[/-]{DAY})(?![\d/%-]|\.\d|\s*(?:mg|ml"
+    rf"|pain|strength|in\s+severity|murmur|systolic|diastolic|tabs?))",
     re.IGNORECASE,
 )
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEK_DAY = re.compile(rf"\b(?:{'|'.join(WEEKDAYS)})\b", re.IGNORECASE)
 HOLIDAY = re.compile(
-    r"\b(?:labor day|memorial day|thanksgiving|christmas(?: eve| day)?|new year['’]?s(?: eve| day)?|easter(?: sunday)?|hallowe?en"
-    r"|independence day|(?:4th|fourth) of july|columbus day|veteran['’]?s['’]? day|president['’]?s['’]? day|martin luther king day|mlk day"
-    r"|valentine['’]?s(?: day)?|mother['’]?s day|father['’]?s day|ramadan|eid|yom kippur|rosh hashanah?|passover|hanukkah|diwali)\b",
+    r"\b(?:labor day|memorial day|thanksgiving|christmas(?: eve| day)?|new year['’]?s(?: eve| day)?"
+    r"|easter(?: sunday)?|hallowe?en"
+    r"|independence day|(?:4th|fourth) of july|columbus day|veteran['’]?s['’]? day|president['’]?s['’]? da"
+    r"y|martin luther king day|mlk day"
+    r"|valentine['’]?s(?: day)?|mother['’]?s day|father['’]?s day|ramadan|eid|yom kippur|rosh hashanah?"
+    r"|passover|hanukkah|diwali)\b",
     re.IGNORECASE,
 )
-NUMBER_WORD = r"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|one|two|three|four|five|six|seven|eight|nine)"
+NUMBER_WORD = (
+    r"(?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)(?:[- ](?:one|two|three|four|five|six"
+    r"|seven|eight|nine))?|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|one|two|three|fou"
+    r"r|five|six|seven|eight|nine)"
+)
 AGE = re.compile(
-    rf"(?<![\w.])(?:(?P<a1>\d{{1,3}}(?:\.\d)?|{NUMBER_WORD})(?:\s?[-–]\s?|\s)?(?:years?|yrs?|y|months?|mos?|weeks?|wks?|days?)[.,]?(?:\s?[-–/]\s?|\s)?(?:old\b|o\b\.?|of\s+age\b)"
+    rf"(?<![\w.])(?:(?P<a1>\d{{1,3}}(?:\.\d)?|{NUMBER_WORD})(?:\s?[-–]\s?|\s)?(?:years?|yrs?|y|months?|mos?"
+    rf"|weeks?|wks?|days?)[.,]?(?:\s?[-–/]\s?|\s)?(?:old\b|o\b\.?|of\s+age\b)"
     r"|(?P<a2>\d{1,3})\s?(?:y/?o|y\.o\.?|yo)\b"
     r"|(?P<a3>\d{1,3})\s?[- ]?(?:[MF]|male|female|man|woman)\b(?!\s*[/°])"
-    rf"|(?:aged?|age\s+of|turn(?:ed|s|ing)?|when\s(?:he|she|they|i)\s(?:was|were)|i\s?['’]?a?m)(?:\s*[:=]\s*|\s+(?:is\s+|now\s+|about\s+)?)(?P<a4>\d{{1,3}}|{NUMBER_WORD})\b(?!\s*(?:%|mg|ml|[./:]\d|weeks?\s|days?\s|months?\s|hours|pounds|lbs|kg|cm|feet|minutes|percent))"
-    r"|in\s+(?:his|her|their|my|the)\s+(?:(?:early|mid|late)[\s-]+)?(?P<a5>\d0\s?['’]?s|twenties|thirties|forties|fifties|sixties|seventies|eighties|nineties)\b)",
+    rf"|(?:aged?|age\s+of|turn(?:ed|s|ing)?|when\s(?:he|she|they|i)\s(?:was|were)|i\s?['’]?a?m)(?:\s*[:=]\s"
+    rf"*|\s+(?:is\s+|now\s+|about\s+)?)(?P<a4>\d{{1,3}}|{NUMBER_WORD})\b(?!\s*(?:%|mg|ml|[./:]\d|weeks?\s"
+    rf"|days?\s|months?\s|hours|pounds|lbs|kg|cm|feet|minutes|percent))"
+    r"|in\s+(?:his|her|their|my|the)\s+(?:(?:early|mid|late)[\s-]+)?(?P<a5>\d0\s?['’]?s|twenties|thirties"
+    r"|forties|fifties|sixties|seventies|eighties|nineties)\b)",
     re.IGNORECASE,
 )
 FIRST_AGE_KEPT_SECRET = 90
