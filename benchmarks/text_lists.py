@@ -28,6 +28,8 @@ LARGE_TOWN = 15_000
 ORIGINS = {"white": "w", "black": "b", "api": "a", "native": "n", "hispanic": "h"}
 CLEAR_SHARE = 0.5
 ONE_SEX = 0.9
+BASE = "0123456789abcdefghijklmnopqrstuvwxyz"
+WITH_KINDS = ("given", "family")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
@@ -112,10 +114,33 @@ def nicknames(folder: Path) -> list[str]:
 
 
 def write(name: str, lines: list[str]) -> None:
-    """Write one list, compressed; the same lines give the same bytes."""
-    packed = lzma.compress("\n".join(lines).encode(), preset=9 | lzma.PRESET_EXTREME)
+    """Write one list, compressed; what a line says of its name goes to a file of its own, in the same order."""
+    heads = [line.partition(" ")[0] if name in WITH_KINDS else line for line in lines]
+    _pack(name, "\n".join(front_coded(heads)))
+    if name in WITH_KINDS:
+        _pack(f"{name}_kinds", "\n".join(line.partition(" ")[2] for line in lines))
+
+
+def front_coded(names: list[str]) -> list[str]:
+    """Sorted names, each as how many letters it shares with the one before (a sign of base 36) and the rest of it.
+
+    >>> front_coded(["roe", "roebuck", "rose"])
+    ['0roe', '3buck', '2se']
+    """
+    coded, before = [], ""
+    for name in names:
+        shared = 0
+        while shared < min(len(before), len(name), len(BASE) - 1) and before[shared] == name[shared]:
+            shared += 1
+        coded.append(BASE[shared] + name[shared:])
+        before = name
+    return coded
+
+
+def _pack(name: str, text: str) -> None:
+    packed = lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
     (LISTS / f"{name}.txt.xz").write_bytes(packed)
-    print(f"{name}: {len(lines)} lines, {len(packed)} bytes")
+    print(f"{name}: {len(text.splitlines())} lines, {len(packed)} bytes")
 
 
 def main(folder: Path) -> None:

@@ -21,8 +21,8 @@ CANARY = "Zyxwvutsrq"
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "1-", "1", "A ", "Aa ", "a@", "1 Aa ", ":", "(1", "12/", "\n", " ", "Dr. ", "Oak Clinic ", "corner of ", "A-", "a.com.",
-     "address ", "March 1 ", "#1", "works for Oak and Oak ", "lives at 1 a b ", "a::",
+    ["a", "1-", "1", "A ", "Aa ", "a@", "1 Aa ", ":", "(1", "12/", "\n", " ", "Dr. ", "Oak Clinic ", "corner of ",
+     "A-", "a.com.", "address ", "March 1 ", "#1", "works for Oak and Oak ", "lives at 1 a b ", "a::",
      "year old a b ", "Roe, Oak of the ", "Mia", "ROE\n", "9876501"],
 )  # fmt: skip
 def test_no_text_takes_more_than_linear_time(piece: str):

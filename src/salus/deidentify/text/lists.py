@@ -78,8 +78,18 @@ def lists() -> Lists:
 
 
 def _lines(name: str) -> list[str]:
+    """A list's lines: each begins with how many letters it shares with the one before, as a sign of base 36."""
+    found: list[str] = []
+    before = ""
+    for coded in _unpacked(name).split("\n"):
+        before = before[: int(coded[0], 36)] + coded[1:]
+        found.append(before)
+    return found
+
+
+def _unpacked(name: str) -> str:
     packed = (files("salus.deidentify.text") / "lists" / f"{name}.txt.xz").read_bytes()
-    return lzma.decompress(packed).decode().split("\n")
+    return lzma.decompress(packed).decode()
 
 
 def _longest(towns: frozenset[str]) -> dict[str, int]:
@@ -96,4 +106,4 @@ def _nicknames() -> dict[str, tuple[str, ...]]:
 
 
 def _columns(name: str) -> dict[str, str]:
-    return dict(line.split(" ", 1) for line in _lines(name))
+    return dict(zip(_lines(name), _unpacked(f"{name}_kinds").split("\n"), strict=True))
