@@ -28,10 +28,10 @@ Asked = Callable[[Sequence[str]], list[list[tuple[int, int, Kind]]]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The spans to be replaced, and candidates that no rule was sure enough of."""
+    """The spans to be replaced, and what may be a name though no rule was sure enough."""
 
     spans: tuple[Span, ...]
-    candidates: tuple[Span, ...]
+    unsure: tuple[Span, ...]
 
 
 def find(text: str, *, patient: KnownPatient = NOBODY, model: Asked | None = None) -> Found:
@@ -42,7 +42,7 @@ def find(text: str, *, patient: KnownPatient = NOBODY, model: Asked | None = Non
     spans += _by_rules(text, words, known)
     spans += _again(words, spans, known)
     merged = without_overlaps(trimmed(text, span) for span in spans)
-    doubtful = list(candidates(words, merged, known))
+    doubtful = list(find_unsure(words, merged, known))
     if model is not None:
         merged = without_overlaps([*merged, *_by_model(text, doubtful, merged, model)])
     return Found(tuple(merged), tuple(c for c in doubtful if not _touches(merged, c)))
@@ -108,7 +108,7 @@ def _again(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterat
             yield Span(word.start, word.end, Kind.NAME, "name told elsewhere", LIKELY)
 
 
-def candidates(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterator[Span]:
+def find_unsure(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterator[Span]:
     """Capitals outside the spans that no list calls a word, and listed names that are also words."""
     at = 0
     for word in words:
