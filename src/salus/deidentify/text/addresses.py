@@ -9,6 +9,7 @@ from itertools import pairwise
 from salus.deidentify.text.lists import Lists, plain
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 from salus.deidentify.text.vocabulary import STATES, said_to_be
+from salus.deidentify.text.written_dates import DAY_FIRST
 from salus.deidentify.text.written_words import Word
 
 STATE_CODE = (
@@ -169,6 +170,8 @@ def find_addresses(text: str) -> Iterator[Span]:
 def _blocks(text: str) -> Iterator[Span]:
     """A number and capitals with a sign of a street in them, or after a word like "lives at"."""
     for found in BLOCK.finditer(text):
+        if DAY_FIRST.match(text, found.start()):
+            continue
         told = TOLD_ADDRESS.search(text[max(0, found.start() - 50) : found.start()])
         capitals = sum(1 for word in found.group().split() if word[0].isupper())
         if capitals and (BLOCK_SIGN.search(found.group()) or (told and capitals > 1)):

@@ -18,8 +18,13 @@ from salus.deidentify.text.organisations import (
 )
 from salus.deidentify.text.people import NameFinder, lower_names, told_names
 from salus.deidentify.text.spans import LIKELY, Kind, Span, trimmed, without_overlaps
+from salus.deidentify.text.vocabulary import said_to_be
 from salus.deidentify.text.written_dates import find_ages, find_dates
 from salus.deidentify.text.written_words import Word, runs_of, words_of
+
+IN_NAMES = said_to_be("in_names")
+IN_INSTITUTIONS = IN_NAMES | said_to_be("in_institutions")
+"""Small words that stand between capitals of one name."""
 
 Sentence = tuple[int, int]
 Asked = Callable[[Sequence[str]], list[list[tuple[int, int, Kind]]]]
@@ -57,32 +62,11 @@ def _by_rules(text: str, words: list[Word], known: Lists) -> Iterator[Span]:
     yield from find_fields(text)
     yield from find_journeys(text, said, known)
     yield from find_places(words, known)
-    runs = runs_of(
-        words,
-        text,
-        (
-            "de",
-            "la",
-            "del",
-            "van",
-            "von",
-            "der",
-            "den",
-            "bin",
-            "al",
-            "da",
-            "dos",
-            "of",
-            "the",
-            "and",
-            "for",
-            "at",
-        ),
-    )
+    runs = runs_of(words, text, IN_INSTITUTIONS)
     yield from find_organisations(text, words, runs, known)
     yield from find_workplaces(text, said)
     yield from find_professions(text, said)
-    people = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos"))
+    people = runs_of(words, text, IN_NAMES)
     names = list(NameFinder(text, words, known).names(people))
     yield from names
     yield from find_letterheads(text, names)

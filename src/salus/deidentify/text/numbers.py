@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 from salus.deidentify.text.vocabulary import said_to_be
 
-EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%-]{0,80}[\w+%-])?\s?$")
+EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%'’-]{0,80}[\w+%-])?\s?$")
 EMAIL_PLACE = re.compile(r"\s?[\w-]{1,60}(?:\.[\w-]{1,60}){1,5}")
 URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[^\s<>\"'|)]{2,200}", re.IGNORECASE)
 DOMAIN = (
@@ -47,6 +47,7 @@ TOLD_PHONE = re.compile(
 )
 SSN = re.compile(r"(?<![\d-])\d{3}[- ]\d{2}[- ]\d{4}(?![\d-])")
 CARD = re.compile(r"(?<![\w.-])(?:\d{4}[ -]){3}\d{1,7}(?![\w-])|(?<![\w.-])\d{4}[ -]\d{6}[ -]\d{5}(?![\w-])")
+INSURANCE = re.compile(r"\b[A-Z]{2}(?: ?\d\d){3} ?[A-D]\b")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}\s?(?:[A-Z0-9]{4}\s?){2,7}[A-Z0-9]{0,4}\b")
 TOLD = re.compile(
     r"\b(?:mrns?|mr\s?#|medical\s+record|record|chart|account|acct|accession|report|specimen|sample"
@@ -86,6 +87,7 @@ def find_numbers(text: str) -> Iterator[Span]:
     yield from _phones(text)
     yield from (Span(*m.span(), Kind.NUMBER, "social security", SURE) for m in SSN.finditer(text))
     yield from (Span(*m.span(), Kind.NUMBER, "card", SURE) for m in CARD.finditer(text))
+    yield from (Span(*m.span(), Kind.NUMBER, "national insurance", SURE) for m in INSURANCE.finditer(text))
     yield from (
         Span(*m.span(), Kind.NUMBER, "bank account", SURE)
         for m in IBAN.finditer(text)

@@ -11,8 +11,8 @@ from salus.deidentify.dates import DateHow, DateRule
 from salus.deidentify.free_text import ScrubbedText
 from salus.deidentify.key import Key
 from salus.deidentify.known_patient import NOBODY, KnownPatient
-from salus.deidentify.text.identity import BIRTH_DATE
 from salus.deidentify.text.find import Asked, Found, find
+from salus.deidentify.text.identity import BIRTH_DATE
 from salus.deidentify.text.spans import Kind, Span
 from salus.deidentify.text.surrogates import MAKERS, Surrogates, age_surrogate, date_surrogate
 from salus.deidentify.text.written_dates import read_date

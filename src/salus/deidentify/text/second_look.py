@@ -101,6 +101,4 @@ def reviewed(found: Found, rows: Iterable[Doubt], identifies: Mapping[int, bool]
     kept = [span for span in found.spans if (span.start, span.end) not in refused]
     spans = tuple(without_overlaps([*kept, *added]))
     taken = {(span.start, span.end) for span in added}
-    return replace(
-        found, spans=spans, unsure=tuple(c for c in found.unsure if (c.start, c.end) not in taken)
-    )
+    return replace(found, spans=spans, unsure=tuple(c for c in found.unsure if (c.start, c.end) not in taken))
