@@ -1,8 +1,9 @@
 """What free text leaks after `salus` has looked for what identifies, and how fast: rows for ``make bench-privacy``.
 
 Rules and lists were written while looking at the notes of seeds 41 and 42 and at three of four templates of the
-sentences; leaks of twelve spans of British notes (seed 77) were looked at. "Unseen" rows are another seed (its six kinds of notes are the same) and the fourth quarter of the templates.
-The model's part runs in an environment of its own: ``python -m benchmarks.privacy_text model`` prints its counts.
+sentences; at twelve leaks of British notes of seed 77, too. "Unseen" rows are another seed (its six kinds of notes are
+the same) and the fourth quarter of the templates. The model's part runs in an environment of its own:
+``python -m benchmarks.privacy_text model`` prints its counts.
 """
 
 from __future__ import annotations

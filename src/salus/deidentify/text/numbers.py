@@ -30,7 +30,7 @@ HEXADECIMAL = re.compile(
     r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:|::|-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-"
 )
 PHONE = re.compile(
-    r"(?<![\w.])(?:\+\s?\d[\d\s().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d\s.\-]{3,14}\d"
+    r"(?<![\w.])(?:\+\s?\d[\d \t().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d \t.\-]{3,14}\d"
     r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}"
     r"|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})"
     r"|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
@@ -41,7 +41,7 @@ TOLD_PHONE = re.compile(
     r"\b(?:phone|telephone|tel|cell(?:ular)?|mobile|fax|pager|beeper|contact"
     r"|call(?:ed)?(?:\s+me)?(?:\s+(?:at|on))?|reach(?:ed|able)?(?:\s+\w+)?\s+(?:at|on)|text(?:ed)?|ph"
     r"|number|answering|extension|ext|dial|sms|whatsapp|voicemail|line)"
-    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d\s().\-/]"
+    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d \t().\-/]"
     r"{2,20}\d)(?!\s?(?:%|mg|ml|pm|am|a\.m|p\.m|times|days|weeks|hours|minutes|:))",
     re.IGNORECASE,
 )
