@@ -101,15 +101,15 @@ def _covered(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:
     return covered
 
 
-def generated_notes(seed: int, number: int, build: Path) -> list[GoldText]:
-    """Notes of meddeid's en-US profile, made by the tool in an environment and a process of its own.
+def generated_notes(seed: int, number: int, build: Path, *, profile: str = "en-US") -> list[GoldText]:
+    """Notes of one of meddeid's profiles, made by the tool in an environment and a process of its own.
 
     The tool is AGPL-3.0: it is run, and what it writes is read; nothing of it is imported or kept.
     """
-    path = build / f"notes-{seed}-{number}.jsonl"
+    path = build / f"notes-{profile}-{seed}-{number}.jsonl"
     if not path.exists():
         command = _meddeid(build)
-        words = ["generate", "--language-profile", "en-US", "--count", str(number), "--seed", str(seed)]
+        words = ["generate", "--language-profile", profile, "--count", str(number), "--seed", str(seed)]
         subprocess.run([command, *words, "--output", path], check=True, capture_output=True)
     return [_generated(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 

@@ -138,6 +138,12 @@ def test_what_a_policy_says_of_dates_holds_in_texts():
     assert scrubbed(DateHow.REMOVE) == "Seen [DATE]."
 
 
+def test_where_dates_become_years_the_birth_date_becomes_nothing():
+    """A year of birth tells an age over 89 (45 CFR 164.514(b)(2)(i)(C))."""
+    scrubber = Scrubber(key=KEY, dates=DateRule(how=DateHow.YEAR))
+    assert scrubber.scrub("Born 3/1/1950, seen 2019-03-30.", MIA).text == "Born [DATE], seen 2019."
+
+
 def test_without_a_known_patient_dates_do_not_move_but_go():
     assert Scrubber(key=KEY).scrub("Seen 2019-03-30.").text == "Seen [DATE]."
 
@@ -213,7 +219,7 @@ def test_a_reader_s_yes_hides_what_was_left_and_a_no_shows_what_was_hidden():
     after = reviewed(found, rows, answers)
     hidden = {(row.start, row.end) for row in rows if not row.replaced}
     assert {(s.start, s.end) for s in after.spans} == hidden
-    assert not after.candidates
+    assert not after.unsure
 
 
 def test_every_kind_has_a_word_of_its_own():

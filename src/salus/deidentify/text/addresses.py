@@ -9,6 +9,7 @@ from itertools import pairwise
 from salus.deidentify.text.lists import Lists, plain
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 from salus.deidentify.text.vocabulary import STATES, said_to_be
+from salus.deidentify.text.written_dates import DAY_FIRST
 from salus.deidentify.text.written_words import Word
 
 STATE_CODE = (
@@ -42,8 +43,8 @@ NAMED_STREET = re.compile(
     rf"|south|east|west)\b)"
 )
 BOX = re.compile(
-    r"\b(?:P\.?\s?O\.?\s?(?:Box|Bx)|Post(?:al)?\s?(?:Office\s)?Box|Postbox|PSC|HC|RR|CMR"
-    r"|Unit)\s?#?\s?\d{1,6}(?:,?\s(?:Box)\s\d{1,6})?\b",
+    r"\b(?:P\.?\s?O\.?\s?(?:Box|Bx)|Post(?:al)?\s?(?:Office\s)?Box|Postbox)\s?#?\s?\d{1,6}\b"
+    r"|\b(?:PSC|HC|RR|CMR|Unit)\s?#?\s?\d{1,6},?\sBox\s\d{1,6}\b",
     re.IGNORECASE,
 )
 ROOM = re.compile(
@@ -83,10 +84,10 @@ SMALL_BLOCK = re.compile(
 WENT_TO = re.compile(
     r"\b(?:flew|moved|moving|returned|returning|travel(?:l?ed|l?ing|s)?|went|relocated|drove|commutes?"
     r"|transferred|emigrated|immigrated|fled)\s(?:back\s)?(?:here\s)?(?:to"
-    r"|from)\s(?P<to>[^\W\d_A-Z][\w'’-]+|(?:[^\W\d_a-z][\w'’.-]*[ -]?){1,4})"
+    r"|from)\s(?P<to>[^\W\d_A-Z][\w'’-]+|(?:[^\W\d_a-z][\w'’-]*[ -]?){1,4})"
     r"|\b(?:originally|born|raised|grew\s+up|lives?|lived|living|resid(?:es|ed|ing)|stays?|stayed|staying"
     r"|native|resident|citizen)\s(?:from|in|near|outside|of)\s(?:the\s)?(?P<at>[^\W\d_A-Z][\w'’-]+"
-    r"|(?:[^\W\d_a-z][\w'’.-]*[ -]?){1,4})"
+    r"|(?:[^\W\d_a-z][\w'’-]*[ -]?){1,4})"
 )
 TELLING = ("address", "live", "living", "sen", "deliver", "meet")
 GOING = said_to_be("going")
@@ -104,6 +105,7 @@ BLOCK = re.compile(
     rf"(?<![\w.,/])\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?(?:(?:,?[^\S\n]+|,?\s*\n[\s>?*#"
     rf"|-]*,?\s*){PIECE}(?![\w%])){{1,16}}"
 )
+DOSE = re.compile(r"\s?(?:mg|mcg|g|ml|l|u|units?|iu|meq|%|mmhg|bpm|tabs?|x|/)\b|\s?[%/]", re.IGNORECASE)
 BLOCK_SIGN = re.compile(
     rf"(?i:\b{STREET_WORD}\b|\b(?:apt|suite|ste|unit|flat|box)\b)"
     rf"|[^\W\d_][\s,]{{1,4}}\d{{4,6}}(?:-\d{{3,4}})?\s*$|[a-z]\s\d{{1,4}}[A-Za-z]?\.?\s*(?:\n|$)"
@@ -169,6 +171,8 @@ def find_addresses(text: str) -> Iterator[Span]:
 def _blocks(text: str) -> Iterator[Span]:
     """A number and capitals with a sign of a street in them, or after a word like "lives at"."""
     for found in BLOCK.finditer(text):
+        if DAY_FIRST.match(text, found.start()) or DOSE.match(text, found.end()):
+            continue
         told = TOLD_ADDRESS.search(text[max(0, found.start() - 50) : found.start()])
         capitals = sum(1 for word in found.group().split() if word[0].isupper())
         if capitals and (BLOCK_SIGN.search(found.group()) or (told and capitals > 1)):

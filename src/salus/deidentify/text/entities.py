@@ -90,3 +90,14 @@ def _may_be_name(text: str, known: Lists) -> bool:
     if not words or all(safe):
         return False
     return not (text.isupper() and len(text) < 6)
+
+
+def how_it_looks(model: NameModel | None) -> str:
+    """What a run's books say of how texts were looked through.
+
+    >>> how_it_looks(None)
+    'rules and lists alone: no model is installed (extra "text")'
+    """
+    if model is None:
+        return 'rules and lists alone: no model is installed (extra "text")'
+    return f"rules and lists, and {model.package} on sentences in doubt"

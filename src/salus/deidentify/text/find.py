@@ -18,8 +18,13 @@ from salus.deidentify.text.organisations import (
 )
 from salus.deidentify.text.people import NameFinder, lower_names, told_names
 from salus.deidentify.text.spans import LIKELY, Kind, Span, trimmed, without_overlaps
+from salus.deidentify.text.vocabulary import said_to_be
 from salus.deidentify.text.written_dates import find_ages, find_dates
 from salus.deidentify.text.written_words import Word, runs_of, words_of
+
+IN_NAMES = said_to_be("in_names")
+IN_INSTITUTIONS = IN_NAMES | said_to_be("in_institutions")
+"""Small words that stand between capitals of one name."""
 
 Sentence = tuple[int, int]
 Asked = Callable[[Sequence[str]], list[list[tuple[int, int, Kind]]]]
@@ -28,10 +33,10 @@ Asked = Callable[[Sequence[str]], list[list[tuple[int, int, Kind]]]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The spans to be replaced, and candidates that no rule was sure enough of."""
+    """The spans to be replaced, and what may be a name though no rule was sure enough."""
 
     spans: tuple[Span, ...]
-    candidates: tuple[Span, ...]
+    unsure: tuple[Span, ...]
 
 
 def find(text: str, *, patient: KnownPatient = NOBODY, model: Asked | None = None) -> Found:
@@ -42,7 +47,7 @@ def find(text: str, *, patient: KnownPatient = NOBODY, model: Asked | None = Non
     spans += _by_rules(text, words, known)
     spans += _again(words, spans, known)
     merged = without_overlaps(trimmed(text, span) for span in spans)
-    doubtful = list(candidates(words, merged, known))
+    doubtful = list(find_unsure(words, merged, known))
     if model is not None:
         merged = without_overlaps([*merged, *_by_model(text, doubtful, merged, model)])
     return Found(tuple(merged), tuple(c for c in doubtful if not _touches(merged, c)))
@@ -57,32 +62,11 @@ def _by_rules(text: str, words: list[Word], known: Lists) -> Iterator[Span]:
     yield from find_fields(text)
     yield from find_journeys(text, said, known)
     yield from find_places(words, known)
-    runs = runs_of(
-        words,
-        text,
-        (
-            "de",
-            "la",
-            "del",
-            "van",
-            "von",
-            "der",
-            "den",
-            "bin",
-            "al",
-            "da",
-            "dos",
-            "of",
-            "the",
-            "and",
-            "for",
-            "at",
-        ),
-    )
+    runs = runs_of(words, text, IN_INSTITUTIONS)
     yield from find_organisations(text, words, runs, known)
     yield from find_workplaces(text, said)
     yield from find_professions(text, said)
-    people = runs_of(words, text, ("de", "la", "del", "van", "von", "der", "den", "bin", "al", "da", "dos"))
+    people = runs_of(words, text, IN_NAMES)
     names = list(NameFinder(text, words, known).names(people))
     yield from names
     yield from find_letterheads(text, names)
@@ -108,7 +92,7 @@ def _again(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterat
             yield Span(word.start, word.end, Kind.NAME, "name told elsewhere", LIKELY)
 
 
-def candidates(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterator[Span]:
+def find_unsure(words: Sequence[Word], spans: Sequence[Span], known: Lists) -> Iterator[Span]:
     """Capitals outside the spans that no list calls a word, and listed names that are also words."""
     at = 0
     for word in words:

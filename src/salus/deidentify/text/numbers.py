@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from salus.deidentify.text.spans import EVEN, LIKELY, SURE, Kind, Span
 from salus.deidentify.text.vocabulary import said_to_be
 
-EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%-]{0,80}[\w+%-])?\s?$")
+EMAIL_NAME = re.compile(r"[\w+%-](?:[\w.+%'’-]{0,80}[\w+%-])?\s?$")
 EMAIL_PLACE = re.compile(r"\s?[\w-]{1,60}(?:\.[\w-]{1,60}){1,5}")
 URL = re.compile(r"(?:\b(?:https?|ftp)://|\bwww\.)[^\s<>\"'|)]{2,200}", re.IGNORECASE)
 DOMAIN = (
@@ -30,7 +30,7 @@ HEXADECIMAL = re.compile(
     r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:|::|-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-[0-9a-fA-F]{2}-"
 )
 PHONE = re.compile(
-    r"(?<![\w.])(?:\+\s?\d[\d\s().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d\s.\-]{3,14}\d"
+    r"(?<![\w.])(?:\+\s?\d[\d \t().\-/]{5,20}\d|(?:\d{1,3}[\s.-]?)?\(\d{2,5}\)[\s.-]{0,3}\d[\d \t.\-]{3,14}\d"
     r"|(?:\d{1,3}[\s.-])?\d{3}[\s.-]{1,3}\d{3}[\s.-]{1,3}\d{4}|\d{3}-\d{4}"
     r"|0\d{1,4}(?:[\s/-]\d{3,8}(?:[\s-]\d{2,6}){0,3}|(?:[\s/-]\d{2}){2,4})"
     r"|\d{3}[ -]\d{3}[ -]\d{3}(?![ -]?\d)|\d{3}\s\d{4}(?!\s?\d))"
@@ -41,12 +41,13 @@ TOLD_PHONE = re.compile(
     r"\b(?:phone|telephone|tel|cell(?:ular)?|mobile|fax|pager|beeper|contact"
     r"|call(?:ed)?(?:\s+me)?(?:\s+(?:at|on))?|reach(?:ed|able)?(?:\s+\w+)?\s+(?:at|on)|text(?:ed)?|ph"
     r"|number|answering|extension|ext|dial|sms|whatsapp|voicemail|line)"
-    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d\s().\-/]"
+    r"\b[\s.:#]{0,4}(?:(?:no|number|is|at|on|to|are|was)\b[\s.:#]{0,3}){0,2}(?P<value>\+?\(?\d[\d \t().\-/]"
     r"{2,20}\d)(?!\s?(?:%|mg|ml|pm|am|a\.m|p\.m|times|days|weeks|hours|minutes|:))",
     re.IGNORECASE,
 )
 SSN = re.compile(r"(?<![\d-])\d{3}[- ]\d{2}[- ]\d{4}(?![\d-])")
 CARD = re.compile(r"(?<![\w.-])(?:\d{4}[ -]){3}\d{1,7}(?![\w-])|(?<![\w.-])\d{4}[ -]\d{6}[ -]\d{5}(?![\w-])")
+INSURANCE = re.compile(r"\b[A-Z]{2}(?: ?\d\d){3} ?[A-D]\b")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}\s?(?:[A-Z0-9]{4}\s?){2,7}[A-Z0-9]{0,4}\b")
 TOLD = re.compile(
     r"\b(?:mrns?|mr\s?#|medical\s+record|record|chart|account|acct|accession|report|specimen|sample"
@@ -86,6 +87,7 @@ def find_numbers(text: str) -> Iterator[Span]:
     yield from _phones(text)
     yield from (Span(*m.span(), Kind.NUMBER, "social security", SURE) for m in SSN.finditer(text))
     yield from (Span(*m.span(), Kind.NUMBER, "card", SURE) for m in CARD.finditer(text))
+    yield from (Span(*m.span(), Kind.NUMBER, "national insurance", SURE) for m in INSURANCE.finditer(text))
     yield from (
         Span(*m.span(), Kind.NUMBER, "bank account", SURE)
         for m in IBAN.finditer(text)

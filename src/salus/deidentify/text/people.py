@@ -45,6 +45,7 @@ EPONYM_NOUN = re.compile(
 )
 BEFORE = re.compile(r"([^\W\d_]+)([\s.,:'’\"(#-]{1,6})$")
 MASKED_FROM = 1.0
+SAFE = -4.0
 SYNDROME = re.compile(
     r"\s(?:syndrome|disease|disorder|virus|antigen|catheter|lymphoma|classification|criteria|scale|score)"
     r"\b",
@@ -87,7 +88,7 @@ class NameFinder:
                 return -1.0
             return 0.0 if self.known.is_word(name) and name not in NOT_WORDS else 1.4
         if name in SAFE_WORDS or len(name) == 1:
-            return -2.0
+            return SAFE
         foreign = not name.isascii()
         often = self.known.is_frequent_given(name) or self.known.is_frequent_family(name)
         listed = often or self.known.is_given(name) or self.known.is_family(name)

@@ -12,6 +12,7 @@ from salus.deidentify.free_text import ScrubbedText
 from salus.deidentify.key import Key
 from salus.deidentify.known_patient import NOBODY, KnownPatient
 from salus.deidentify.text.find import Asked, Found, find
+from salus.deidentify.text.identity import BIRTH_DATE
 from salus.deidentify.text.spans import Kind, Span
 from salus.deidentify.text.surrogates import MAKERS, Surrogates, age_surrogate, date_surrogate
 from salus.deidentify.text.written_dates import read_date
@@ -40,11 +41,11 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """The new text, what was replaced in their order in the source, and candidates that were left."""
+    """The new text, what was replaced in the source's order, and what may be a name and was left."""
 
     text: str = field(repr=False)
     replaced: tuple[Replaced, ...]
-    candidates: tuple[Span, ...]
+    unsure: tuple[Span, ...]
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -86,7 +87,7 @@ class Scrubber:
             pieces += [text[at : span.start], new]
             replaced.append(Replaced(span, new))
             at = span.end
-        return Scrubbed("".join([*pieces, text[at:]]), tuple(replaced), found.candidates)
+        return Scrubbed("".join([*pieces, text[at:]]), tuple(replaced), found.unsure)
 
     def _instead(self, text: str, span: Span, surrogates: Surrogates) -> str | None:
         """What stands in the place of a span; None: it stays."""
@@ -107,7 +108,7 @@ class Scrubber:
         if self.form is Form.TAGS:
             return "[DATE]"
         if self.dates.how is DateHow.YEAR:
-            read = read_date(text)
+            read = None if span.rule == BIRTH_DATE else read_date(text)
             return str(read.told.year) if read and read.year else "[DATE]"
         shift = self.dates.shift(self.key, patient)
         return (date_surrogate(text, span, shift) if shift is not None else None) or "[DATE]"

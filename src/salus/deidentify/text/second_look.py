@@ -38,7 +38,7 @@ class Doubt:
 
 def doubts(document: str, text: str, found: Found, *, from_doubt: float = EVEN) -> list[Doubt]:
     """What was left and may be a name, the likeliest first; then what was replaced, the most doubtful first."""
-    left = sorted(found.candidates, key=lambda span: (span.doubt, span.start))
+    left = sorted(found.unsure, key=lambda span: (span.doubt, span.start))
     hidden = sorted(
         (s for s in found.spans if s.doubt >= from_doubt), key=lambda span: (-span.doubt, span.start)
     )
@@ -101,6 +101,4 @@ def reviewed(found: Found, rows: Iterable[Doubt], identifies: Mapping[int, bool]
     kept = [span for span in found.spans if (span.start, span.end) not in refused]
     spans = tuple(without_overlaps([*kept, *added]))
     taken = {(span.start, span.end) for span in added}
-    return replace(
-        found, spans=spans, candidates=tuple(c for c in found.candidates if (c.start, c.end) not in taken)
-    )
+    return replace(found, spans=spans, unsure=tuple(c for c in found.unsure if (c.start, c.end) not in taken))

@@ -124,4 +124,4 @@ def _are_close(text: str, first: Word, second: Word) -> bool:
             "geo",
             "jos",
         )
-    return between.strip(" ") == "&"
+    return between.strip(" ") in ("&", "@")
