@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 
 from salus.deidentify.known_patient import KnownPatient
 from salus.deidentify.text.lists import Lists, plain
@@ -36,6 +37,7 @@ def find_known(text: str, words: list[Word], known: KnownPatient, lists: Lists) 
     yield from _birth_dates(text, known.birth_date)
 
 
+@lru_cache(maxsize=8)
 def name_parts(known: KnownPatient) -> frozenset[str]:
     """The single names of all names, plain; a hyphenated name as a whole and in its parts."""
     parts: set[str] = set()

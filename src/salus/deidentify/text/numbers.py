@@ -48,6 +48,10 @@ TOLD_PHONE = re.compile(
 SSN = re.compile(r"(?<![\d-])\d{3}[- ]\d{2}[- ]\d{4}(?![\d-])")
 CARD = re.compile(r"(?<![\w.-])(?:\d{4}[ -]){3}\d{1,7}(?![\w-])|(?<![\w.-])\d{4}[ -]\d{6}[ -]\d{5}(?![\w-])")
 INSURANCE = re.compile(r"\b[A-Z]{2}(?: ?\d\d){3} ?[A-D]\b")
+PLATE = re.compile(
+    r"\b(?i:licen[cs]e\splate|number\splate|plates?|registration)\b\s?(?i:#|no\.?|number|is|:)?\s?"
+    r"(?P<value>(?:[A-Z]{2}\s)?[A-Z0-9]{1,4}[ -]?[A-Z0-9]{2,5})\b"
+)
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}\s?(?:[A-Z0-9]{4}\s?){2,7}[A-Z0-9]{0,4}\b")
 TOLD = re.compile(
     r"\b(?:mrns?|mr\s?#|medical\s+record|record|chart|account|acct|accession|report|specimen|sample"
@@ -87,6 +91,9 @@ def find_numbers(text: str) -> Iterator[Span]:
     yield from _phones(text)
     yield from (Span(*m.span(), Kind.NUMBER, "social security", SURE) for m in SSN.finditer(text))
     yield from (Span(*m.span(), Kind.NUMBER, "card", SURE) for m in CARD.finditer(text))
+    for found in PLATE.finditer(text) if "late" in text or "egistration" in text else ():
+        if any(c.isdigit() for c in found.group("value")):
+            yield Span(*found.span("value"), Kind.NUMBER, "number plate", LIKELY)
     yield from (Span(*m.span(), Kind.NUMBER, "national insurance", SURE) for m in INSURANCE.finditer(text))
     yield from (
         Span(*m.span(), Kind.NUMBER, "bank account", SURE)

@@ -46,6 +46,7 @@ EPONYM_NOUN = re.compile(
 BEFORE = re.compile(r"([^\W\d_]+)([\s.,:'’\"(#-]{1,6})$")
 MASKED_FROM = 1.0
 SAFE = -4.0
+CONTRACTED = ("ll", "re", "ve", "d", "t", "m", "s")
 SYNDROME = re.compile(
     r"\s(?:syndrome|disease|disorder|virus|antigen|catheter|lymphoma|classification|criteria|scale|score)"
     r"\b",
@@ -79,6 +80,9 @@ class NameFinder:
         return self._weight_of(word.plain.replace("’", "'"), word)
 
     def _weight_of(self, name: str, word: Word) -> float:
+        head, _, tail = name.partition("'")
+        if tail in CONTRACTED and self.known.is_word(head):
+            return SAFE
         if SYNDROME.match(self.text, word.start + len(word.text)):
             return -1.0
         if name in EPONYMS:

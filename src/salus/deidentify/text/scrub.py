@@ -80,8 +80,13 @@ class Scrubber:
         salt = patient.number or self.key.pseudonym("text of nobody known", text)
         surrogates = Surrogates(self.key, patient, salt)
         pieces, replaced, at = [], [], 0
+        made: dict[tuple[str, Kind, str], str | None] = {}
         for span in found.spans:
-            new = self._instead(text[span.start : span.end], span, surrogates)
+            old = text[span.start : span.end]
+            asked = (old, span.kind, span.rule)
+            if asked not in made:
+                made[asked] = self._instead(old, span, surrogates)
+            new = made[asked]
             if span.kind not in self.kinds or new is None:
                 continue
             pieces += [text[at : span.start], new]

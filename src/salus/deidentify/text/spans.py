@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -79,8 +79,3 @@ def trimmed(text: str, span: Span) -> Span:
     if (start, end) == (span.start, span.end):
         return span
     return Span(start, end, span.kind, span.rule, span.doubt)
-
-
-def is_covered(spans: Sequence[Span], start: int, end: int) -> bool:
-    """Whether some span covers all of a stretch."""
-    return any(span.start <= start and end <= span.end for span in spans)

@@ -87,11 +87,11 @@ AGE = re.compile(
     rf"|(?:aged?|age\s+of|turn(?:ed|s|ing)?|when\s(?:he|she|they|i)\s(?:was|were)|i\s?['’]?a?m)(?:\s*[:=]\s"
     rf"*|\s+(?:is\s+|now\s+|about\s+)?)(?P<a4>\d{{1,3}}|{NUMBER_WORD})\b(?!\s*(?:%|mg|ml|[./:]\d|weeks?\s"
     rf"|days?\s|months?\s|hours|pounds|lbs|kg|cm|feet|minutes|percent))"
+    r"|\b(?:he|she|pt|patient|who)\s+is\s+(?:now\s+|currently\s+)?(?P<a6>\d{2,3})(?=\s*(?:[,.;](?!\d)|and\b|$))"
     r"|in\s+(?:his|her|their|my|the)\s+(?:(?:early|mid|late)[\s-]+)?(?P<a5>\d0\s?['’]?s|twenties|thirties"
     r"|forties|fifties|sixties|seventies|eighties|nineties)\b)",
     re.IGNORECASE,
 )
-FIRST_AGE_KEPT_SECRET = 90
 
 
 def find_dates(text: str) -> Iterator[Span]:
@@ -112,7 +112,7 @@ def find_dates(text: str) -> Iterator[Span]:
     for found in WEEK_DAY.finditer(text):
         yield Span(*found.span(), Kind.DATE, "weekday", EVEN)
     for found in HOLIDAY.finditer(text):
-        yield Span(*found.span(), Kind.DATE, "holiday", EVEN)
+        yield Span(*found.span(), Kind.DATE, "holiday", SURE)
 
 
 def find_ages(text: str) -> Iterator[Span]:
@@ -121,10 +121,8 @@ def find_ages(text: str) -> Iterator[Span]:
         number = next((g for g in found.groups() if g), "")
         if number.isdigit() and int(number) > 125:
             continue
-        if found.group("a4") or found.group("a5"):
-            span = found.span("a4") if found.group("a4") else found.span("a5")
-        else:
-            span = found.span()
+        alone = next((name for name in ("a4", "a5", "a6") if found.group(name)), None)
+        span = found.span(alone) if alone else found.span()
         yield Span(*span, Kind.AGE, "age", SURE if found.group("a1") else LIKELY)
 
 
