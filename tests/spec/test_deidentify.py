@@ -348,6 +348,20 @@ class _Blackens:
 
 
 @pytest.mark.parametrize("form", Form)
+def test_a_policy_that_has_texts_scrubbed(tmp_path: Path, key: Path, form: Form):
+    """Of the canaries in texts only a bare latitude may stay: with no word beside it, it is any number."""
+    name = policy(tmp_path, "safe-harbor")
+    text = Path(name).read_text().replace("free_text: remove", "free_text: scrub")
+    Path(name).write_text(text.replace("      born:", "      name: remove - a name\n      born:"))
+    asked = Asked(policy=name, key=key, form=form)
+    done = deidentify(WRITERS[form](tmp_path / "in"), tmp_path / "out", asked=asked, made=MADE)
+    assert any("scrubbed" in row for row in done.books["fields"].values())
+    assert str(done.books["free_text"]).startswith("scrub: rules and lists")
+    assert "rules and lists" in (tmp_path / "out" / "report.html").read_text()
+    assert planted.survivors(tmp_path / "out") in ({}, {"B places": ["41.40338"]})
+
+
+@pytest.mark.parametrize("form", Form)
 def test_a_scrubber_is_told_who_the_patient_is(tmp_path: Path, key: Path, form: Form):
     """The name from the structured record stands in the text, and is taken out."""
     name = policy(tmp_path, "safe-harbor")

@@ -18,9 +18,11 @@ from salus.deidentify.hl7v2_passage import pass_hl7v2
 from salus.deidentify.key import Key
 from salus.deidentify.omop_passage import pass_omop
 from salus.deidentify.passing import Passing
-from salus.deidentify.policy import Policy, RiskAsked
+from salus.deidentify.policy import Policy, RiskAsked, TextHow
 from salus.deidentify.read_policy import read_policy
 from salus.deidentify.rekeying import Rekeying, rekeying
+from salus.deidentify.text.entities import how_it_looks, name_model
+from salus.deidentify.text.scrub import Scrubber
 from salus.errors import InputMissing, OutputTaken, PseudonymKeyMissing, RiskTooHigh, UsageProblem
 from salus.findings import file_digest, write_bundle
 from salus.progress import QUIET, Progress
@@ -60,6 +62,7 @@ SUFFIXES = {
 class Asked:
     """What shall be done by which policy under which key. ``form``: None: by the names of the files.
 
+    ``scrubber``: another one than ours for policies that ask for scrubbing.
     ``old_key`` and ``mapping``: write there what each pseudonym was under the old key.
     """
 
@@ -101,10 +104,11 @@ def deidentify(
     old = Key(read_key(asked.old_key)) if asked.old_key else None
     with whole_folder(to, mark=BOOKS_FILE) as folder, rekeying(old, asked.mapping) as mapping:
         (folder / DATA).mkdir()
-        run = _Run(policy, Key(secret), made.year, form, asked.scrubber, mapping)
+        scrubber, looked = _scrubber(policy, Key(secret), asked.scrubber)
+        run = _Run(policy, Key(secret), made.year, form, scrubber, mapping)
         passing = _passed(source, folder / DATA, run, progress)
         passing.tally.check()
-        books = _tell(folder, passing, form, made)
+        books = _tell(folder, passing, books_of(passing, form.value, made) | {"free_text": looked}, made)
     tally, told = passing.tally, risk_told(passing)
     return Deidentified(
         folder=to,
@@ -117,9 +121,20 @@ def deidentify(
     )
 
 
-def _tell(folder: Path, passing: Passing, form: Form, made: datetime) -> dict[str, object]:
+def _scrubber(policy: Policy, key: Key, other: TextScrubber | None) -> tuple[TextScrubber | None, str]:
+    """Who takes out of texts what identifies, under the records' key and rule for dates; and how it looks."""
+    how = policy.rules.free_text
+    if how is not TextHow.SCRUB:
+        return None, how.value
+    if other is not None:
+        return other, "scrub: by another scrubber"
+    model = name_model()
+    return Scrubber(key=key, dates=policy.rules.dates, model=model), f"scrub: {how_it_looks(model)}"
+
+
+def _tell(folder: Path, passing: Passing, books: dict[str, object], made: datetime) -> dict[str, object]:
     """Write the books, the page and the facts beside the data."""
-    books, digest = books_of(passing, form.value, made), _digest(folder / DATA)
+    digest = _digest(folder / DATA)
     (folder / BOOKS_FILE).write_text(json.dumps(books, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sheet = deidentify_sheet(books, passing.tally.sample, made=made.isoformat(), digest=digest)
     (folder / PAGE_FILE).write_text(one_file(sheet, {}), encoding="utf-8")

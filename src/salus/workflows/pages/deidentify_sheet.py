@@ -55,6 +55,7 @@ def _about(books: Mapping[str, Any]) -> Table:
         ("records as", books["records_as"]),
         ("digest of the policy", books["policy"]["digest"]),
         ("name of the key", books["key"]),
+        ("free text", books["free_text"]),
         ("ages as of the year", str(books["ages_as_of"])),
         ("version of Salus", books["salus"]),
     )
