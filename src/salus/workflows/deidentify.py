@@ -101,14 +101,14 @@ def deidentify(
     check_apart(source, to, asked)
     form = asked.form or form_of(source)
     check_named(policy, form)
-    old = Key(read_key(asked.old_key)) if asked.old_key else None
+    key, old = Key(secret), Key(read_key(asked.old_key)) if asked.old_key else None
     with whole_folder(to, mark=BOOKS_FILE) as folder, rekeying(old, asked.mapping) as mapping:
         (folder / DATA).mkdir()
-        scrubber, looked = _scrubber(policy, Key(secret), asked.scrubber)
-        run = _Run(policy, Key(secret), made.year, form, scrubber, mapping)
+        scrubber, looked = _scrubber(policy, key, asked.scrubber)
+        run = _Run(policy, key, made.year, form, scrubber, mapping)
         passing = _passed(source, folder / DATA, run, progress)
         passing.tally.check()
-        books = _tell(folder, passing, books_of(passing, form.value, made) | {"free_text": looked}, made)
+        books = _tell(folder, passing, books_of(passing, form=form.value, free_text=looked, made=made), made)
     tally, told = passing.tally, risk_told(passing)
     return Deidentified(
         folder=to,

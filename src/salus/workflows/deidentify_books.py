@@ -23,8 +23,11 @@ def quasi_table(passing: Passing, asked: RiskAsked, *, before: bool = False) -> 
     )
 
 
-def books_of(passing: Passing, form: str, made: datetime) -> dict[str, object]:
-    """The books as they are stored: whose policy, which key, what became of records and of every field."""
+def books_of(passing: Passing, *, form: str, free_text: str, made: datetime) -> dict[str, object]:
+    """The books as they are stored: whose policy, which key, what became of records and of every field.
+
+    ``free_text``: how free texts were looked through.
+    """
     policy, tally, told = passing.policy, passing.tally, risk_told(passing)
     kinds = sorted({*tally.read, *tally.written, *tally.left_out, *(kind for kind, _ in tally.rejected)})
     return {
@@ -36,6 +39,7 @@ def books_of(passing: Passing, form: str, made: datetime) -> dict[str, object]:
             for name in ("name", "title", "version", "basis", "does_not_promise", "digest")
         },
         "key": passing.key.name,
+        "free_text": free_text,
         "ages_as_of": passing.as_of_year,
         "records_as": form,
         "records": {
