@@ -22,8 +22,9 @@ from salus.intake.parts import Part, file_parts, packed
 
 LINES, WHOLE = (".ndjson", ".jsonl"), (".json",)
 PACKED = {".gz": "gzip", ".zst": "zstd"}
-PART_BYTES = 64 << 20
-MOST_PARTS = 512
+PART_BYTES, LARGEST_PART = 64 << 20, 256 << 20
+PARTS, MOST_PARTS = 48, 512
+"""Enough parts to share out and to go on from; a part writes a file for each range of patients, so no more of them."""
 USUAL_RATIO = 12
 """How much larger a compressed export is when it is unpacked, about: to cut patients into ranges."""
 PACKERS: tuple[Any, ...] = (zlib.error, igzip_lib.IsalError, pa.ArrowException)
@@ -175,7 +176,7 @@ def form_of(path: Path) -> str:
 def cut(files: list[tuple[str, Path]]) -> list[Part]:
     """Parts of about the same size: large NDJSON by ranges of bytes, small files together, compressed ones whole."""
     total = sum(path.stat().st_size for _, path in files)
-    most = max(PART_BYTES, total // MOST_PARTS)
+    most = max(PART_BYTES, min(total // PARTS, LARGEST_PART), total // MOST_PARTS)
     parts: list[Part] = []
     for name, path in files:
         unpacked = USUAL_RATIO if path.suffix.lower() in PACKED else 1
