@@ -47,7 +47,7 @@ def python_of(folder: str, build: Path) -> Path:
 def run_alone(words: list[str | Path], log: Path, *, seconds: float) -> bool:
     """Run a command from the root of the repository with one thread; keep all it says; False where it failed."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    about = {**os.environ, **ALONE, "PYTHONPATH": str(ROOT)}
+    about = {**os.environ, **ALONE, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     with log.open("w", encoding="utf-8") as said:
         try:
             done = subprocess.run(
