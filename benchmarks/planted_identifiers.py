@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 CANARIES: dict[str, tuple[str, ...]] = {
@@ -29,6 +30,9 @@ CANARIES: dict[str, tuple[str, ...]] = {
 """What to look for afterwards, by the letter of the rule."""
 ALL = " ".join(one for group in CANARIES.values() for one in group)
 ID, BORN, DAY = "MRN9917331", "1931-07-19", "2019-03-17"
+
+
+DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 def fhir_resources() -> list[dict[str, object]]:
@@ -344,7 +348,10 @@ def whole(folder: Path) -> str:
 
 
 def survivors(folder: Path, *also: str) -> dict[str, list[str]]:
-    """Which canaries stand in any file's bytes or name below a folder, or in what was printed."""
-    text = "\n".join((whole(folder), *also))
+    """Which canaries stand in any file's bytes or name below a folder, or in what was printed.
+
+    Not in a SHA-256, where five digits of a postcode stand once in a while by chance.
+    """
+    text = DIGEST.sub("", "\n".join((whole(folder), *also)))
     found = {kind: [one for one in group if one in text] for kind, group in CANARIES.items()}
     return {kind: group for kind, group in found.items() if group}

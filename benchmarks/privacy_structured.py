@@ -53,7 +53,7 @@ def rows(*, say: Callable[[str], None] = print) -> list[Row]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "key").write_bytes(b"the key of a benchmark, which hides nothing")
-        for form in Form:
+        for form in WRITERS:
             found.append(_planted(form, folder, say))
         for form, name in SUITES.items():
             path = Path(os.environ.get("SALUS_DATA", "")) / name

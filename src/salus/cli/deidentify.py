@@ -36,12 +36,15 @@ def deidentify(
     mapping: Annotated[
         Path | None, typer.Option(help="Where to write which old pseudonym became which (CSV).")
     ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="DICOM: CSV of PatientID and the records' patient.")
+    ] = None,
     shown: Annotated[
         bool, typer.Option("--print", help="Print the policy, to be copied and edited, and do nothing else.")
     ] = False,
     as_json: console.JSON_OPTION = False,
 ) -> None:
-    """Write what may pass of FHIR, OMOP, HL7 v2 or CSV records, by a policy that you can read and edit."""
+    """Write what may pass of FHIR, OMOP, HL7 v2, CSV or DICOM, by a policy that you can read and edit."""
     if shown:
         read_policy(policy)
         text = policy_file(policy).read_text(encoding="utf-8")
@@ -53,11 +56,12 @@ def deidentify(
             where="salus deidentify",
             fix="salus deidentify IN --to OUT --policy safe-harbor --key FILE",
         )
+    asked = Asked(policy=policy, key=key, form=form, old_key=old_key, mapping=mapping, patients=patients)
     with console.session(as_json) as progress:
         done = run_deidentify(
             source,
             to,
-            asked=Asked(policy=policy, key=key, form=form, old_key=old_key, mapping=mapping),
+            asked=asked,
             made=datetime.now(UTC),
             progress=progress,
         )

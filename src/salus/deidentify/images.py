@@ -33,6 +33,12 @@ def pass_images(
     return books
 
 
+def shown_header(path: Path) -> str:
+    """What stands in the header of a written image, a line an attribute, for eyes. Raises DriverMissing (SAL-112)."""
+    shown: str = _folder().shown_header(path)
+    return shown
+
+
 def _folder() -> ModuleType:
     try:
         return import_module("salus.deidentify.dicom.folder")

@@ -99,6 +99,9 @@ class Passing:
         self.suppressed: frozenset[str] = frozenset()
         self.quasi: dict[str, dict[str, str]] = {}
         self.quasi_before: dict[str, dict[str, str]] = {}
+        self.records_of: Mapping[str, str] | None = None
+        """Which id of the records a PatientID of images stands for; None: it is that id."""
+        self.image_patients = 0
         self._scrubber = scrubber
         self._rekeying = rekeying
         self.pseudonym: Callable[[str, str], str] = lru_cache(REMEMBERED)(self._pseudonym)

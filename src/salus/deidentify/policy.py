@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from salus.deidentify.dates import DateRule
+from salus.deidentify.dicom.options import DicomOptions
 
 SHIPPED = ("safe-harbor", "limited-data-set", "gdpr-pseudonymisation", "expert-determination")
 """Policies that come with Salus, by their names."""
@@ -116,3 +117,4 @@ class Policy:
     omop: Mapping[str, Table] = field(default_factory=dict)
     hl7v2: Mapping[str, Table] = field(default_factory=dict)
     csv: Mapping[str, CsvTable] = field(default_factory=dict)
+    dicom: DicomOptions | None = None

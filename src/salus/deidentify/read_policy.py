@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 from salus.deidentify.dates import DateHow, DateRule
+from salus.deidentify.dicom.options import DicomOptions
+from salus.deidentify.dicom_policy import read_dicom
 from salus.deidentify.policy import (
     SHIPPED,
     Action,
@@ -84,8 +87,17 @@ def _policy(path: Path, top: Section) -> Policy:
         hl7v2=_hl7v2(top),
         csv={name: _csv(section) for name, section in top.sections("csv")},
     )
+    if top.has("dicom"):
+        policy = replace(policy, dicom=_dicom(top.section("dicom"), policy.rules.dates))
     top.done()
     return policy
+
+
+def _dicom(section: Section, dates: DateRule) -> DicomOptions:
+    def say(name: str, words: tuple[str, ...]) -> str:
+        return _with_reason(section, name, words, "word")[0]
+
+    return read_dicom(section, dates, say)
 
 
 def _rules(section: Section) -> Rules:
@@ -206,12 +218,18 @@ def _lines(section: Section) -> dict[str, Rule]:
 
 
 def _rule(section: Section, name: str) -> Rule:
-    said, dash, why = section.text(name).partition(" - ")
-    if said.strip() not in list(Action):
-        raise _unknown(section, f"the action '{said.strip()}' of '{name}'", said.strip(), tuple(Action))
-    if not dash or not why.strip():
-        raise _wrong(section, f"'{name}' does not say why", "write it as 'field: action - why'")
-    return Rule(Action(said.strip()), why.strip())
+    said, why = _with_reason(section, name, tuple(Action), "action")
+    return Rule(Action(said), why)
+
+
+def _with_reason(section: Section, name: str, words: tuple[str, ...], kind: str) -> tuple[str, str]:
+    """One of some words, and why it stands there."""
+    said, _, why = (part.strip() for part in section.text(name).partition(" - "))
+    if said not in words:
+        raise _unknown(section, f"the {kind} '{said}' of '{name}'", said, words)
+    if not why:
+        raise _wrong(section, f"'{name}' does not say why", f"write it as '{name}: {said} - why'")
+    return said, why
 
 
 def _word(section: Section, name: str, words: tuple[str, ...]) -> str:

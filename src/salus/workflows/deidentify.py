@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,7 @@ from salus.deidentify.csv_passage import pass_csv
 from salus.deidentify.fhir_passage import Advance, pass_fhir
 from salus.deidentify.free_text import TextScrubber
 from salus.deidentify.hl7v2_passage import pass_hl7v2
+from salus.deidentify.image_passage import pass_dicom, read_patients
 from salus.deidentify.key import Key
 from salus.deidentify.omop_passage import pass_omop
 from salus.deidentify.passing import Passing
@@ -23,7 +25,7 @@ from salus.deidentify.read_policy import read_policy
 from salus.deidentify.rekeying import Rekeying, rekeying
 from salus.deidentify.text.entities import how_it_looks, name_model
 from salus.deidentify.text.scrub import Scrubber
-from salus.errors import InputMissing, OutputTaken, PseudonymKeyMissing, RiskTooHigh, UsageProblem
+from salus.errors import InputEmpty, InputMissing, OutputTaken, PseudonymKeyMissing, RiskTooHigh, UsageProblem
 from salus.findings import file_digest, write_bundle
 from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
@@ -42,6 +44,7 @@ class Form(StrEnum):
     OMOP = "omop"
     HL7V2 = "hl7v2"
     CSV = "csv"
+    DICOM = "dicom"
 
 
 Pass = Callable[[Path, Path, Passing, Advance], None]
@@ -50,12 +53,16 @@ PASSES: dict[Form, Pass] = {
     Form.OMOP: pass_omop,
     Form.HL7V2: pass_hl7v2,
     Form.CSV: pass_csv,
+    Form.DICOM: pass_dicom,
 }
 SUFFIXES = {
     Form.FHIR: (".ndjson", ".jsonl", ".json"),
     Form.HL7V2: (".hl7", ".hl7v2", ".mllp", ".msg", ".er7"),
     Form.CSV: (".csv", ".tsv"),
+    Form.DICOM: (".dcm", ".dicom", ".ima"),
 }
+PREAMBLE, MARK = 128, b"DICM"
+"""A DICOM file says so after its first 128 bytes (PS3.10 section 7.1), whatever its name says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,7 @@ class Asked:
 
     ``scrubber``: another one than ours for policies that ask for scrubbing.
     ``old_key`` and ``mapping``: write there what each pseudonym was under the old key.
+    ``patients``: which id of the records each PatientID of images stands for.
     """
 
     policy: str
@@ -72,6 +80,7 @@ class Asked:
     scrubber: TextScrubber | None = None
     old_key: Path | None = None
     mapping: Path | None = None
+    patients: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +110,21 @@ def deidentify(
     check_apart(source, to, asked)
     form = asked.form or form_of(source)
     check_named(policy, form)
+    check_for_images(asked, form)
+    records_of = read_patients(asked.patients) if asked.patients else None
     key, old = Key(secret), Key(read_key(asked.old_key)) if asked.old_key else None
     with whole_folder(to, mark=BOOKS_FILE) as folder, rekeying(old, asked.mapping) as mapping:
         (folder / DATA).mkdir()
         scrubber, looked = _scrubber(policy, key, asked.scrubber)
-        run = _Run(policy, key, made.year, form, scrubber, mapping)
+        run = _Run(policy, key, made.year, form, scrubber, mapping, records_of)
         passing = _passed(source, folder / DATA, run, progress)
         passing.tally.check()
+        if not passing.tally.read.total():
+            raise InputEmpty(
+                f"there is no record in '{source.name}' to de-identify",
+                where="salus deidentify IN",
+                fix=f"check the path, and that the files are {form.value}; say another form with --as",
+            )
         books = _tell(folder, passing, books_of(passing, form=form.value, free_text=looked, made=made), made)
     tally, told = passing.tally, risk_told(passing)
     return Deidentified(
@@ -152,12 +169,15 @@ class _Run:
     form: Form
     scrubber: TextScrubber | None
     rekeying: Rekeying | None
+    records_of: Mapping[str, str] | None
 
     def passing(self) -> Passing:
         """A fresh pass with empty books."""
-        return Passing(
+        passing = Passing(
             self.policy, self.key, as_of_year=self.year, scrubber=self.scrubber, rekeying=self.rekeying
         )
+        passing.records_of = self.records_of
+        return passing
 
 
 def _passed(source: Path, data: Path, run: _Run, progress: Progress) -> Passing:
@@ -171,8 +191,8 @@ def _passed(source: Path, data: Path, run: _Run, progress: Progress) -> Passing:
     suppressed = too_few_alike(passing, asked)
     if not suppressed:
         return passing
-    for path in data.iterdir():
-        path.unlink()
+    shutil.rmtree(data)
+    data.mkdir()
     again = run.passing()
     again.suppressed = suppressed
     with progress.step("Taking out who stands out", total=size, unit="bytes") as step:
@@ -237,19 +257,42 @@ def check_named(policy: Policy, form: Form) -> None:
         )
 
 
+def check_for_images(asked: Asked, form: Form) -> None:
+    """Refuse what means something for images alone, or for all but images (SAL-502)."""
+    if asked.patients is not None and form is not Form.DICOM:
+        raise UsageProblem(
+            "a list of PatientIDs is for images, and these are none",
+            where="salus deidentify --patients",
+            fix="leave --patients out, or name a folder of DICOM files",
+        )
+    if asked.mapping is not None and form is Form.DICOM:
+        raise UsageProblem(
+            "no mapping is made of images: their numbers are UIDs that the key alone makes",
+            where="salus deidentify --mapping",
+            fix="leave --old-key and --mapping out",
+        )
+
+
 def form_of(source: Path) -> Form:
     """The form that the names of the files tell. Raises UsageProblem (SAL-502) where they tell none or several."""
     names = [path.name.lower().removesuffix(".gz").removesuffix(".zst") for path in _files(source)]
     if any(name.split(".")[0] == "person" and name.endswith((".csv", ".parquet")) for name in names):
         return Form.OMOP
     found = [form for form, ends in SUFFIXES.items() if any(name.endswith(ends) for name in names)]
+    if not found and any(_is_image(path) for path in _files(source)):
+        return Form.DICOM
     if len(found) == 1:
         return found[0]
     raise UsageProblem(
         "which form the files have is not clear from their names",
         where="salus deidentify IN",
-        fix="say it with --as fhir|omop|hl7v2|csv",
+        fix="say it with --as fhir|omop|hl7v2|csv|dicom",
     )
+
+
+def _is_image(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(PREAMBLE + len(MARK))[PREAMBLE:] == MARK
 
 
 def _files(source: Path) -> Sequence[Path]:
@@ -258,5 +301,6 @@ def _files(source: Path) -> Sequence[Path]:
 
 def _digest(data: Path) -> str:
     """One digest of all files, whatever else lies beside them."""
-    told = [f"{path.name} {file_digest(path)}" for path in sorted(data.iterdir())]
+    files = sorted(path for path in data.rglob("*") if path.is_file())
+    told = [f"{path.relative_to(data).as_posix()} {file_digest(path)}" for path in files]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()

@@ -93,7 +93,8 @@ def findings(passing: Passing, digests: dict[str, str], created: str) -> list[Fi
     """Facts for gates, without thresholds."""
     counts, tally = passing.books.counts, passing.tally
     removed = sum(count for (_, fate), count in counts.items() if fate is Fate.REMOVED)
-    met, read, patients = passing.books.met, tally.read.total(), len(passing.quasi)
+    met, read = passing.books.met, tally.read.total()
+    patients = len(passing.quasi) or passing.image_patients
 
     def finding(metric: str, value: float | None, method: str, reason: str = "") -> Finding:
         return Finding(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import pydicom
+
 from salus.deidentify.dicom.books import ImageBooks
 from salus.deidentify.dicom.image import Passed, pass_image
 from salus.deidentify.dicom.opening import MOST_BYTES
@@ -20,6 +22,8 @@ from salus.progress import QUIET, Progress
 from salus.timeline.folder import whole_folder
 
 BOOKS_FILE, DATA = "images.json", "data"
+SHOWN = 60
+"""Characters of a value that are shown for eyes."""
 Load = Callable[[], bytes]
 
 
@@ -65,6 +69,15 @@ def pass_folder(source: Path, to: Path, *, key: Key, options: DicomOptions, adva
     to.mkdir(parents=True, exist_ok=True)
     books.check()
     return books
+
+
+def shown_header(path: Path) -> str:
+    """The attributes of a written image that say something; long values are cut, pixels and sequences not shown."""
+    image = pydicom.dcmread(path, stop_before_pixels=True)
+    said = [
+        (element.keyword or str(element.tag), str(element.value)) for element in image if element.VR != "SQ"
+    ]
+    return "; ".join(f"{name}: {value[:SHOWN]}" for name, value in said if value)
 
 
 def _write(to: Path, passed: Passed) -> None:
