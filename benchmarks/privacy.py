@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import privacy_attacks, privacy_audit, privacy_structured
+from benchmarks import privacy_attacks, privacy_audit, privacy_dicom, privacy_structured, privacy_text
 from benchmarks.blocks import ROOT
 from benchmarks.rows import Row, read_rows, write_rows
 from salus.progress import QUIET
@@ -18,6 +18,8 @@ from salus.workflows.ingest import ingest
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "structured": privacy_structured.rows,
+    "text": privacy_text.rows,
+    "dicom": privacy_dicom.rows,
     "attacks": privacy_attacks.rows,
     "audit": lambda: privacy_audit.rows(_audited_folder()),
 }

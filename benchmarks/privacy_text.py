@@ -210,55 +210,51 @@ def rows() -> list[Row]:
     BUILD.mkdir(parents=True, exist_ok=True)
     notes = generated_notes(NOTES_SEED, NOTES, BUILD)
     by_rules = measured(notes)
-    table.four("text, notes, rules alone", by_rules)
+    table.four("notes, rules alone", by_rules)
     table.add(
-        "text, notes, rules alone: kB per CPU-second",
+        "notes, rules alone: kB per CPU-second",
         by_rules.kilobytes / by_rules.cpu_seconds,
         FASTEST_RULES,
         unit="kB/CPU-s",
         baseline=PEER_SPEED,
         cpu_seconds=by_rules.cpu_seconds,
     )
-    table.four("text, unseen notes, rules alone", measured(generated_notes(UNSEEN_SEED, NOTES, BUILD)))
+    table.four("unseen notes, rules alone", measured(generated_notes(UNSEEN_SEED, NOTES, BUILD)))
     british = generated_notes(UNSEEN_SEED, NOTES, BUILD, profile="en-GB")
-    table.four("text, British notes, looked at once, rules alone", measured(british))
+    table.four("British notes, looked at once, rules alone", measured(british))
     _by_law_and_identity(table, notes)
     _by_model(table)
     table.characters(
-        "text, sentences, rules alone",
+        "sentences, rules alone",
         measured(sentences()),
         target=LEAST_SENTENCES,
         baseline=UNION_SENTENCES,
     )
     spanish = measured(spanish_cases())
-    table.characters("text, Spanish cases, untuned, rules alone", spanish, target=0.0, baseline=SPANISH_PEER)
+    table.characters("Spanish cases, untuned, rules alone", spanish, target=0.0, baseline=SPANISH_PEER)
     table.add(
-        "text, Spanish cases, untuned, rules alone: over-masking",
+        "Spanish cases, untuned, rules alone: over-masking",
         spanish.value("over-masking"),
         1.0,
         direction="min",
     )
     clinical = measured(clinical_language())
-    table.add(
-        "text, real clinical language: share masked", clinical.value("over-masking"), 0.05, direction="min"
-    )
+    table.add("real clinical language: share masked", clinical.value("over-masking"), 0.05, direction="min")
     return table.rows
 
 
 def _by_law_and_identity(table: Table, notes: Sequence[GoldText]) -> None:
     lawful = measured(notes, wanted=_asked_by_law)
     table.add(
-        "text, notes without institutions and professions, rules alone: spans",
+        "notes without institutions and professions, rules alone: spans",
         lawful.value("spans"),
         TARGETS["spans"],
     )
     own = measured(notes, wanted=_is_own, known=record_of)
-    table.add(
-        "text, notes, identity known: spans of the patient's identifiers", own.value("spans"), LEAST_KNOWN
-    )
+    table.add("notes, identity known: spans of the patient's identifiers", own.value("spans"), LEAST_KNOWN)
     alone = by_identity_alone(notes)
     table.add(
-        "text, notes, identity known, no rules: spans of the patient's identifiers",
+        "notes, identity known, no rules: spans of the patient's identifiers",
         alone.span_recall,
         LEAST_KNOWN,
     )
@@ -272,7 +268,7 @@ def _by_model(table: Table) -> None:
         for what, target in TARGETS.items():
             told = of[what] if of else [None, None, None]
             table.add(
-                f"text, {name}, full path: {what}",
+                f"{name}, full path: {what}",
                 told[0],
                 target,
                 lower=told[1],
@@ -282,7 +278,7 @@ def _by_model(table: Table) -> None:
             )
     speed = found.get("notes", {}).get("speed", [None])[0]
     table.add(
-        "text, notes, full path: kB per CPU-second",
+        "notes, full path: kB per CPU-second",
         speed,
         FASTEST_MODEL,
         unit="kB/CPU-s",
@@ -291,7 +287,7 @@ def _by_model(table: Table) -> None:
     for name in ("sentences", "tuned sentences", "unseen sentences"):
         told = found.get(name, {}).get("characters", [None, None, None])
         table.add(
-            f"text, {name}, full path: characters",
+            f"{name}, full path: characters",
             told[0],
             LEAST_SENTENCES,
             lower=told[1],
