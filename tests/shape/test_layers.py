@@ -25,7 +25,7 @@ HOMES = {
     "jinja2": ("workflows/", "web/"),
     "splink": ("linkage/",),
     "pydicom": ("deidentify/dicom/",),
-    "cryptography": ("at_rest/",),
+    "cryptography": ("at_rest/", "programme/signing.py"),
     "fastapi": ("web/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),

@@ -195,6 +195,15 @@ COMMANDS: dict[str, Command] = {
         "salus gate build/demo/cohort",
         error_code=3,
     ),
+    "release": Command(
+        "salus.cli.release",
+        "release",
+        "Hand out synthetic patients under a frozen protocol, signed, or refuse",
+        "May we use it?",
+        "salus release SYNTH --model M --real DIR --protocol P --to OUT --key KEY",
+        error_code=3,
+        seldom=True,
+    ),
     "erase": Command(
         "salus.cli.erase",
         "erase",

@@ -105,3 +105,27 @@ class SheetBroken(WorkspaceError):
     """A page's content is missing, cut short or of another form."""
 
     code = "SAL-703"
+
+
+class ReleaseRefused(ProgrammeError):
+    """Synthetic patients cannot be judged for release: not synthetic, of unknown origin, or by too weak a protocol."""
+
+    code = "SAL-612"
+
+
+class SigningKeyTrouble(ProgrammeError):
+    """A key to sign or to check with cannot be read, is open to others, or is of another kind."""
+
+    code = "SAL-613"
+
+
+class SignatureWrong(ProgrammeError):
+    """A signed record was changed, or was signed by another key."""
+
+    code = "SAL-614"
+
+
+class ReleaseChanged(ProgrammeError):
+    """Files of a release are not those that were signed."""
+
+    code = "SAL-615"
