@@ -120,6 +120,12 @@ class OtherServer(SourceError):
     code = "SAL-119"
 
 
+class OtherSourceThere(SourceError):
+    """The output holds the timeline of another source, which would be gone."""
+
+    code = "SAL-120"
+
+
 class OutletError(SalusError):
     """A timeline could not be written in another form."""
 

@@ -16,12 +16,14 @@ from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.label import check_files, read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE, write_books, write_into
+from salus.workflows.ingest_tables import check_same_source
 
 
 def ingest(source: Path, to: Path, *, inputs: Path | None = None, progress: Progress) -> Books:
     """Read the files that ``source`` describes into the timeline folder ``to``."""
     declared = read_source(source)
     check_replaceable(to, mark=SETTINGS_FILE)
+    check_same_source(to, declared.name)
     folder = input_folder(declared, inputs)
     intake = read_csv_source(declared, folder, progress=progress)
     settings = _labelled(intake.settings, declared, folder)

@@ -14,12 +14,13 @@ from salus.timeline.label import read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
 from salus.workflows.ingest_parts import codes_frame
-from salus.workflows.ingest_tables import TimelineRead, scratch_in, write_read
+from salus.workflows.ingest_tables import TimelineRead, check_same_source, scratch_in, write_read
 
 
 def ingest_hl7v2(source: Path, to: Path, how: How, *, progress: Progress) -> Books:
     """Read a file, a folder of files or the folder of ``salus listen`` into the timeline folder ``to``."""
     check_replaceable(to, mark=SETTINGS_FILE)
+    check_same_source(to, source.name)
     files = files_of(source)
     with whole_folder(to, mark=SETTINGS_FILE) as partial, scratch_in(partial) as scratch:
         read = read_hl7v2(files, scratch, how, progress=progress)

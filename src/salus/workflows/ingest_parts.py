@@ -25,7 +25,7 @@ from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.label import is_synthetic, read_beside
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import SETTINGS_FILE
-from salus.workflows.ingest_tables import TimelineRead, origins_of, write_read
+from salus.workflows.ingest_tables import TimelineRead, check_same_source, origins_of, write_read
 
 VALIDATION = "validation.parquet"
 """File of a timeline: where resources break the rules of their format (the first places of each rule)."""
@@ -49,6 +49,7 @@ class PartSource:
 def ingest_parts(source: PartSource, to: Path, how: Gathering, *, progress: Progress) -> Books:
     """Read all parts into the timeline folder ``to``; what a stopped run has finished is not read again."""
     check_replaceable(to, mark=SETTINGS_FILE)
+    check_same_source(to, source.name)
     try:
         books = _ingest(source, to, how, progress)
     except SourceError:

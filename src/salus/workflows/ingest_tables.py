@@ -13,7 +13,15 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from salus.errors import BooksUnbalanced, FolderTaken, InputEmpty, InputMissing, InputUnreadable
+from salus.errors import (
+    BooksUnbalanced,
+    FolderTaken,
+    InputEmpty,
+    InputMissing,
+    InputUnreadable,
+    OtherSourceThere,
+    TimelineBroken,
+)
 from salus.formats.read_source import DEFAULT_SPLITS
 from salus.intake.books import Books, TableBooks, check_books
 from salus.intake.meds import MedsRead, read_meds
@@ -26,7 +34,7 @@ from salus.progress import Progress, Step
 from salus.timeline.folder import check_replaceable, whole_folder
 from salus.timeline.label import Beside, is_synthetic, read_beside
 from salus.timeline.settings import TimelineSettings
-from salus.timeline.store import SETTINGS_FILE, write_books, write_into
+from salus.timeline.store import SETTINGS_FILE, read_settings, write_books, write_into
 
 SCRATCH = ".scratch"
 
@@ -44,6 +52,24 @@ class TimelineRead:
     splits: pl.DataFrame | None = None
 
 
+def check_same_source(to: Path, name: str) -> None:
+    """Refuse to replace the timeline of another source (SAL-120); one of the same name is written anew.
+
+    What cannot be read as a timeline any more holds nothing that could be lost.
+    """
+    try:
+        held = read_settings(to).name if (to / SETTINGS_FILE).exists() else name
+    except TimelineBroken:
+        return
+    if held and held != name:
+        raise OtherSourceThere(
+            f"'{to.name}' holds the timeline of another source, and it would be replaced",
+            where=str(to),
+            fix="name another folder with --to; to read several exports as one source, put them into one folder; "
+            "to be rid of the old timeline, remove it first",
+        )
+
+
 def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
     """Read an OMOP source into the timeline folder ``to``."""
     check_replaceable(to, mark=SETTINGS_FILE)
@@ -51,6 +77,7 @@ def ingest_omop(place: OmopPlace, to: Path, *, progress: Progress) -> Books:
         source = open_omop(place, scratch)
         try:
             read = read_omop(source, place, progress=progress)
+            check_same_source(to, read.name)
             beside, label = read_beside(Path(place.where)), read.label
             said = True if label.said else (None if beside is None else beside.synthetic)
             settings = TimelineSettings(
@@ -96,6 +123,7 @@ def ingest_meds(folder: Path, to: Path, *, key: bytes = b"", processes: int = 1,
         try:
             read = read_meds(folder, db, key=key, progress=progress)
             beside = read_beside(folder)
+            check_same_source(to, read.settings.name or folder.name)
             settings = replace(
                 read.settings,
                 synthetic=_meds_label(read, beside, str(folder)),
