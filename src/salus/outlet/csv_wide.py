@@ -161,8 +161,10 @@ def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
         then = pl.col("time") == pl.col("moment")
         right = pl.when(then).then(pl.lit(work.zero, dtype=TIME)).otherwise(None)
     elif fact.static or fact.age:
-        known = pl.col("time").is_null() != fact.age
-        right = pl.when(known).then(pl.lit(work.zero, dtype=TIME)).otherwise(None)
+        known, told_in = pl.col("time").is_null() != fact.age, pl.lit(work.zero, dtype=TIME)
+        if fact.static and work.table.column(Use.TIME):
+            mine, told_in = _spread_over_rows(mine, work.keys), pl.col("row")
+        right = pl.when(known).then(told_in).otherwise(None)
     has_unit = work.table.column(Use.UNIT) is not None
     placed = _in_rows(mine.with_columns(right.alias("right")), work, pl.col("right")).with_columns(
         fact_cell(fact, work.source).alias("cell"),
@@ -172,6 +174,13 @@ def _fact_cells(work: _Work, fact: Fact) -> tuple[pl.DataFrame, pl.DataFrame]:
     fate = _fate(placed, fact)
     written = placed.join(fate.filter(pl.col("reason").is_null()), on="event", how="semi")
     return written.select("subject_id", "row_time", "cell"), fate
+
+
+def _spread_over_rows(mine: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame:
+    """Rows have times of their own: what a patient's rows said for good, each says once, the first row first."""
+    place = pl.int_range(pl.len()).over("subject_id").alias("place")
+    rows = keys.sort("subject_id", "row_time").select("subject_id", place, pl.col("row_time").alias("row"))
+    return mine.with_columns(place).join(rows, on=["subject_id", "place"], how="left", maintain_order="left")
 
 
 def _fate(placed: pl.DataFrame, fact: Fact | None = None) -> pl.DataFrame:
