@@ -113,11 +113,22 @@ def test_a_whole_zst_file_is_read(tmp_path):
     assert ingest(source, tmp_path / "timeline", progress=QUIET).kept == 7
 
 
-def test_a_file_that_is_not_utf8(tmp_path):
+@pytest.mark.parametrize(
+    ("encoding", "said", "command"),
+    [
+        ("latin-1", "not a UTF-8 table", "iconv -f WINDOWS-1252 -t UTF-8"),
+        ("utf-16-le", "is written in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+        ("utf-16-be", "is written in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_utf8_is_told_how_to_become_so(tmp_path, encoding, said, command):
     source = write_tiny(tmp_path)
-    (tmp_path / "data/labs.csv").write_bytes(LABS.encode() + b"1,3,sbp,120,\xb5g\n")
-    with pytest.raises(InputUnreadable):
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
+    content = mark + (PEOPLE + "9,Zoë,,,,\n").encode(encoding)
+    (tmp_path / "data" / "people.csv").write_bytes(content)
+    with pytest.raises(InputUnreadable, match=said) as error:
         ingest(source, tmp_path / "timeline", progress=QUIET)
+    assert command in str(error.value) and "Zo" not in str(error.value)
 
 
 def test_an_unclosed_quote(tmp_path):

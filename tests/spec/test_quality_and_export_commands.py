@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from salus.cli import main
+from salus.timeline.store import read_codes
 from tests.tiny_source import ingest_tiny
 
 
@@ -53,6 +54,14 @@ def test_quality_says_pass_or_fail_and_holds_an_extract_against_another(tiny: Pa
     ours.write_text("blocking: [fatal]\n", encoding="utf-8")
     assert run("quality", tiny, "--to", out, "--thresholds", ours) == 0
     assert capsys.readouterr().out.startswith("PASS: ")
+
+
+def test_quality_refuses_sites_that_no_code_tells(tiny: Path, tmp_path: Path, capsys):
+    codes = read_codes(tiny)["code"].to_list()
+    begins = sorted({code.partition("//")[0] for code in codes if "//" in code})
+    assert run("quality", tiny, "--to", tmp_path / "out", "--site", f"{begins[0]}X") == 2
+    assert f"did you mean '{begins[0]}'" in capsys.readouterr().err
+    assert run("quality", tiny, "--to", tmp_path / "out", "--site", begins[0]) == 0
 
 
 def test_export_prints_its_books(tiny: Path, tmp_path: Path, capsys):

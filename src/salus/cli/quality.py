@@ -31,8 +31,9 @@ def quality(
         Path | None, typer.Option(help="An earlier extract's timeline: what moved since.", metavar="DIR")
     ] = None,
     site: Annotated[
-        str, typer.Option(help="What codes of a patient's site begin with: SITE for SITE//north.")
-    ] = "SITE",
+        str | None,
+        typer.Option(help="What codes of a patient's site begin with: SITE (else) for SITE//north."),
+    ] = None,
     as_json: console.JSON_OPTION = False,
 ) -> None:
     """Report what is odd in a timeline: ranges, order, twins, units."""

@@ -20,6 +20,8 @@ from salus.timeline.columns import REJECTED_COLUMNS
 
 LINE = "\x1fline"  # cannot be the name of a source's column
 FILE = "\x1ffile"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file of UTF-16 begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +104,12 @@ def _read_file(
     try:
         return _parse(content, path, file)
     except (UnicodeDecodeError, pl.exceptions.PolarsError, csv.Error) as error:
-        raise InputUnreadable(
-            f"'{path.name}' is not a UTF-8 table with commas", where=str(path), fix="save it as UTF-8 CSV"
-        ) from error
+        what, fix = "is not a UTF-8 table with commas", "save it as UTF-8 CSV"
+        if content[:2] in UTF_16:
+            what, fix = "is written in UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW, or save it as UTF-8 CSV"
+        elif isinstance(error, UnicodeDecodeError):
+            fix = "if it comes from Windows: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW; else save it as UTF-8 CSV"
+        raise InputUnreadable(f"'{path.name}' {what}", where=str(path), fix=fix) from error
 
 
 def _bytes_of(path: Path, *, fetch: str) -> bytes:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
+from salus.errors import UsageProblem, nearest
 from salus.formats.ohdsi_checks import SAID_BY, ConceptRule, OhdsiChecks, read_ohdsi_checks
 from salus.formats.omop_codes import OMOP, Concept
 from salus.formats.quality_thresholds import Written, read_thresholds
@@ -22,18 +23,21 @@ from salus.timeline.quality_rows import Knowledge
 from salus.timeline.settings import TimelineSettings
 from salus.timeline.store import read_codes, read_shards
 
-UCUM = "UCUM"
+UCUM, SITE = "UCUM", "SITE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is asked for beside the timeline: OHDSI's checks, a vocabulary, thresholds, an older extract, the sites."""
+    """What is asked for beside the timeline: OHDSI's checks, a vocabulary, thresholds, an older extract, the sites.
+
+    ``site``: what the codes of sites begin with; None: SITE, where there are such.
+    """
 
     checks: Path | None = None
     vocabulary: Path | None = None
     thresholds: Path | None = None
     against: Path | None = None
-    site: str = "SITE"
+    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,7 @@ def held_against(timeline: Path, settings: TimelineSettings, asked: Asked, today
         codes=codes,
         today=today,
         vocabularies=STANDARD,
-        site=asked.site,
+        site=_site(asked.site, codes),
         time_zero=settings.time_zero,
         order_only=settings.order_only,
     )
@@ -78,6 +82,18 @@ def held_against(timeline: Path, settings: TimelineSettings, asked: Asked, today
     }
     judged = replace(written, thresholds=replace(written.thresholds, only=only))
     return Held(knowledge=knowledge, written=judged, ohdsi=ohdsi, rules_met=met)
+
+
+def _site(asked: str | None, codes: pl.DataFrame) -> str:
+    """What the codes of sites begin with. Raises UsageProblem (SAL-502) where no code begins as was asked."""
+    begins = {code.partition("//")[0] for code in codes["code"] if "//" in code}
+    if asked is not None and asked not in begins:
+        raise UsageProblem(
+            f"no code of the timeline begins with '{asked}//'{nearest(asked, begins)}",
+            where="salus quality --site",
+            fix="write what the codes of a patient's site begin with: SITE for SITE//north",
+        )
+    return asked or SITE
 
 
 RuleOfCodes = tuple[ConceptRule, tuple[str, ...]]
