@@ -124,8 +124,11 @@ def test_without_a_vocabulary_concepts_keep_their_numbers(tmp_path):
 
 
 def test_what_is_no_omop_source_is_refused(tmp_path):
-    with pytest.raises(InputMissing, match="is no OMOP source"):
+    with pytest.raises(InputMissing, match="there is no file or folder 'nothing'"):
         ingested_from(OmopPlace(where=str(tmp_path / "nothing")), tmp_path / "timeline")
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(InputMissing, match="is no OMOP source"):
+        ingested_from(OmopPlace(where=str(tmp_path / "letter.txt")), tmp_path / "timeline")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputMissing, match="no table 'person'"):
         ingested_from(OmopPlace(where=str(tmp_path / "empty")), tmp_path / "timeline")
@@ -136,3 +139,9 @@ def test_what_is_no_omop_source_is_refused(tmp_path):
     with pytest.raises(InputUnreadable, match="is no DuckDB file"):
         ingested_from(OmopPlace(where=str(tmp_path / "text.duckdb")), tmp_path / "timeline")
     assert not (tmp_path / "timeline").exists()
+
+
+def test_a_misspelt_column_is_answered_with_the_one_that_is_there(tmp_path):
+    misspelt = PERSON.replace("year_of_birth", "year_of_birt")
+    with pytest.raises(ColumnMissing, match=r"did you mean 'year_of_birt'\?"):
+        ingested(write_tables(tmp_path / "cdm", person=misspelt))

@@ -77,8 +77,9 @@ def open_omop(place: OmopPlace, scratch: Path) -> OmopSource:
         return open_folder(path, into)
     if path.is_file() and path.suffix.lower() in DUCKDB:
         return open_duckdb_file(path, place, into)
+    is_there = path.exists()
     raise InputMissing(
-        f"'{path.name}' is no OMOP source",
+        f"'{path.name}' is no OMOP source" if is_there else f"there is no file or folder '{path.name}'",
         where=place.where,
         fix=f"name a folder of CSV or Parquet files, a DuckDB file ({', '.join(DUCKDB)}), or postgresql://…",
     )

@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from salus.errors import InputEmpty, InputUnreadable
-from salus.intake.omop_place import Relation, relation, wanted_columns
+from salus.intake.omop_place import Relation, as_in_5_4, check_columns, relation, wanted_columns
 from salus.intake.sql_cells import file_list, literal, quote
 from salus.timeline.columns import REJECTED_COLUMNS
 
@@ -100,6 +100,7 @@ def staged(name: str, paths: list[Path], scratch: Scratch) -> tuple[Relation, pl
     rejected: list[pl.DataFrame] = []
     for path in paths:
         header = csv_header(path)
+        check_columns(name, as_in_5_4(dict.fromkeys(header.names)), where=str(path))
         columns = wanted_columns(name, dict.fromkeys(header.names))
         if not rejected:
             scratch.db.execute(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import polars as pl
 
 from salus.at_rest.files import configured_ring
-from salus.errors import ColumnMissing
+from salus.errors import ColumnMissing, nearest
 from salus.formats.omop import CLINICAL, PERSON, PERSON_COLUMNS, PERSON_REQUIRED, SAME_IN_5_3
 from salus.intake.sql_cells import Columns, columns_of
 
@@ -78,12 +79,22 @@ def scratch_database(scratch: Path, *, processes: int = 1) -> duckdb.DuckDBPyCon
 
 def relation(db: duckdb.DuckDBPyConnection, sql: str, *, name: str, where: str) -> Relation:
     """A relation with its columns by their names in 5.4; refuse one that lacks a column it cannot do without."""
-    types = dict(columns_of(db, sql).types)
-    for now, before in SAME_IN_5_3.items():
-        if now not in types and before in types:
-            types[now] = types[before]
+    types = as_in_5_4(columns_of(db, sql).types)
     check_columns(name, types, where=where)
     return Relation(sql, Columns(types))
+
+
+Told = TypeVar("Told")
+
+
+def as_in_5_4(present: Mapping[str, Told]) -> dict[str, Told]:
+    """Columns by their names in 5.3 and by those in 5.4."""
+    older = {
+        now: present[before]
+        for now, before in SAME_IN_5_3.items()
+        if now not in present and before in present
+    }
+    return {**present, **older}
 
 
 def check_columns(name: str, present: Mapping[str, object], *, where: str) -> None:
@@ -91,7 +102,7 @@ def check_columns(name: str, present: Mapping[str, object], *, where: str) -> No
     missing = [column for column in COLUMNS_NEEDED.get(name, ()) if column not in present]
     if missing:
         raise ColumnMissing(
-            f"table '{name}' has no column '{missing[0]}'",
+            f"table '{name}' has no column '{missing[0]}'{nearest(missing[0], present)}",
             where=where,
             fix=f"export the table as OMOP CDM 5.3 or 5.4 defines it; it has: {', '.join(sorted(present))}",
         )
