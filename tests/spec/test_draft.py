@@ -17,6 +17,7 @@ from salus.progress import QUIET
 from salus.timeline.store import read_timeline
 from salus.workflows.draft import draft
 from salus.workflows.ingest import ingest
+from tests.small_usecase import salus
 
 PEOPLE = """patient_id,date_of_birth,Sex,Family Name,died
 1,1950-03-01,F,Ames,0
@@ -117,6 +118,25 @@ def test_a_table_that_says_nothing_is_passed_over(folder):
     assert set(found["tables"]) == {"labs", "people"}
 
 
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            "1,4.1\nX9,4.2\n3,4.3\nZ,4.4\n",
+            "'patient_id' has 2 cells that are no whole number, the first in line 3",
+        ),
+        ("1,4.1\n,4.2\n", "'patient_id' has 1 cell that is no whole number, the first in line 3"),
+    ],
+)
+def test_a_table_with_a_bad_patient_is_passed_over_and_it_is_said_where(folder, capsys, lines, why):
+    (folder / "more.csv").write_text("patient_id,lactate\n" + lines)
+    (folder / "letter.txt").touch()
+    assert salus("draft", folder, "--to", folder.parent / "source.yaml") == 0
+    said = capsys.readouterr().out
+    assert f"more.csv: {why}" in said and "X9" not in said
+    assert "letter.txt: no table" in said
+
+
 def test_rows_without_a_time_are_put_in_the_order_of_a_number_that_no_two_share(tmp_path):
     """Two visits of patient 1, told in the wrong order: the second (visit 9) happens after the first (visit 4)."""
     folder = tmp_path / "hospital"
@@ -139,7 +159,7 @@ def test_the_command_says_what_it_guessed_and_what_to_do_next(folder, tmp_path, 
         main(["draft", str(folder), "--to", str(tmp_path / "mine.yaml")])
     assert left.value.code == 0
     said = capsys.readouterr().out
-    assert "passed over: letter.pdf" in said
+    assert "passed over:\n  letter.pdf: no table" in said
     assert "LOOK: its name says that it identifies people" in said
     assert "salus ingest" in said
     with pytest.raises(SystemExit):

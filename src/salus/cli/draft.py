@@ -25,8 +25,8 @@ def draft(
     rows = [[table, column, use, why] for table, column, use, why in found.columns]
     lines = console.table(["table", "column", "guess", "why"], rows)
     if found.passed_over:
-        lines.append(f"passed over: {', '.join(found.passed_over)}")
-        lines.append("  (no table, or no column is a whole number in every row, which the patient must be)")
+        lines.append("passed over:")
+        lines += [f"  {name}: {why}" for name, why in found.passed_over.items()]
     lines.append(f"written: {to}; {found.open_guesses} of {len(rows)} guesses say {LOOK.strip(': ')}")
     lines.append(f"when you have looked: salus ingest {to} --to build/timeline")
     console.result(found, as_json, lines)

@@ -19,6 +19,7 @@ from salus.formats.categories import is_category
 from salus.intake import column_words as words
 from salus.intake.column_look import MANY_CELLS, ColumnLook, Look, look_at
 from salus.intake.parquet_cells import PARQUET, cells_of, read_parquet
+from salus.intake.passed_over import passed_over
 from salus.units import read_unit
 
 ROWS_LOOKED_AT = 200_000
@@ -66,7 +67,7 @@ class Draft:
     patients: str
     codes: Mapping[str, Mapping[str, object]]
     families: Mapping[str, str]
-    passed_over: tuple[str, ...] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ def draft_of(folder: Path) -> Draft:
             fix="give more rows (from a few nothing can be guessed), or write the source.yaml by hand",
         )
     read = {name for table in tables for name in table.files}
-    others = (path.name for path in sorted(folder.iterdir()) if path.is_file() and path.name not in read)
+    others = [path.name for path in sorted(folder.iterdir()) if path.is_file() and path.name not in read]
     dated = [_has_date(table) for table in tables]
     return Draft(
         tables=tables,
@@ -136,7 +137,7 @@ def draft_of(folder: Path) -> Draft:
         patients=_patients(tables),
         codes=met.codes,
         families=met.families,
-        passed_over=tuple(others),
+        passed_over=passed_over(others, groups, frames=frames, looks=looks, subjects=subjects),
     )
 
 

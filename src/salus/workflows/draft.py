@@ -25,7 +25,7 @@ class Drafted:
     source: Path
     columns: tuple[tuple[str, str, str, str], ...]
     open_guesses: int
-    passed_over: tuple[str, ...]
+    passed_over: Mapping[str, str]
 
 
 def draft(folder: Path, to: Path, *, progress: Progress) -> Drafted:
