@@ -83,8 +83,12 @@ const look = async (path, { width, scheme, page }) => {
   page.removeAllListeners();
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && seen.console.push(line.text()));
   page.on("pageerror", (error) => seen.console.push(String(error)));
-  page.on("request", (request) => new URL(request.url()).host !== START.host && seen.elsewhere.push(request.url()));
-  page.on("requestfailed", (request) => seen.failed.push(request.url()));
+  const asked = new Set(); // what the page before had asked for, and leaving it cut off, is not this page's failure
+  page.on("request", (request) => {
+    asked.add(request);
+    if (new URL(request.url()).host !== START.host) seen.elsewhere.push(request.url());
+  });
+  page.on("requestfailed", (request) => asked.has(request) && seen.failed.push(request.url()));
   page.on("response", (answer) => {
     if (answer.status() >= 400 && answer.request().resourceType() !== "document") seen.failed.push(answer.url());
     if (!/\/pictures\//.test(answer.url())) sizes.push(answer.body().then((body) => body.length, () => 0));
